@@ -1,0 +1,95 @@
+"""What this machine, this build and these models are good for, in words that a user can act on."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from . import llama, probe
+from .errors import Lang, RagError
+from .settings import Settings
+
+PACKAGES = ("llama-cpp-python", "lancedb", "aiohttp", "numpy")
+
+WORDS: dict[str, tuple[str, str]] = {
+    "cpu": ("프로세서", "Processor"),
+    "features": ("라이브러리가 쓰는 기능", "Features in use"),
+    "memory": ("메모리", "Memory"),
+    "threads": ("스레드", "Threads"),
+    "system": ("시스템", "System"),
+    "libraries": ("라이브러리", "Libraries"),
+    "models_dir": ("모델 폴더", "Models directory"),
+    "data_dir": ("데이터 폴더", "Data directory"),
+    "none": ("GGUF 파일이 없습니다. 'server.py models'를 실행하세요.", "No GGUF file. Run 'server.py models'."),
+    "chat": ("채팅 모델", "Chat model"),
+    "embed": ("임베딩 모델", "Embedding model"),
+    "other": ("쓰이지 않음(채팅 템플릿도 임베딩 설정도 없음)", "Not used: it has no chat template and no pooling"),
+    "works": ("작동함", "works"),
+    "on": ("켬", "on"),
+    "off": ("끔", "off"),
+    "flash": ("플래시 어텐션(측정 결과)", "flash attention (measured)"),
+    "speed": ("읽기 {prefill:.0f}, 쓰기 {decode:.0f} 토큰/초", "reads {prefill:.0f}, writes {decode:.0f} tokens/s"),
+    "plain": (
+        "추가 버퍼 형식(AMX 등)을 쓰면 라이브러리가 멈춰서 쓰지 않습니다. 더 빠르게 하려면 다시 빌드하세요:\n"
+        "    pip install --force-reinstall --no-cache-dir -r requirements.txt",
+        "works only without the extra buffer types (AMX and such): with them the library died. For full speed, "
+        "build it again:\n    pip install --force-reinstall --no-cache-dir -r requirements.txt",
+    ),
+}
+
+
+def report(settings: Settings, lang: Lang) -> str:
+    """The findings, a line each. Tries every model in a child process unless a verdict is remembered; blocks."""
+
+    def word(key: str) -> str:
+        return WORDS[key][0 if lang == "ko" else 1]
+
+    machine = probe.Machine.look()
+    threads = settings.threads or machine.cores
+    lines = [
+        f"{word('system')}: {platform.platform()}, Python {sys.version.split()[0]}",
+        f"{word('cpu')}: {machine.cpu}",
+        f"{word('features')}: {llama.system_info()}",
+        f"{word('memory')}: {machine.memory / 2**30:.1f} GiB",
+        f"{word('threads')}: {threads} / {machine.cores}",
+        f"{word('libraries')}: {', '.join(f'{name} {_version(name)}' for name in PACKAGES)}",
+        f"{word('data_dir')}: {settings.data_dir}",
+        f"{word('models_dir')}: {settings.models_dir}",
+    ]
+    files = [Path(given).expanduser().absolute() for given in (settings.model, settings.embed_model) if given]
+    files += sorted(path for path in settings.models_dir.glob("*.gguf") if path.absolute() not in files)
+    for path in files:
+        lines += _model_lines(path, settings, threads, lang)
+    if not files:
+        lines.append(word("none"))
+    return "\n".join(lines)
+
+
+def _model_lines(path: Path, settings: Settings, threads: int, lang: Lang) -> list[str]:
+    def word(key: str) -> str:
+        return WORDS[key][0 if lang == "ko" else 1]
+
+    try:
+        verdict = probe.judge(path, settings.data_dir / "verdicts.json", threads)
+    except RagError as error:
+        text = error.text(lang)
+        return [f"{path.name}: {error.code} {text.message}", *(f"    {solution}" for solution in text.solutions)]
+    if verdict.kind == "other":
+        return [f"{path.name}: {word('other')}"]
+    found = [f"{path.name}: {word(verdict.kind)} '{verdict.name}' {word('works')}"]
+    if verdict.kind == "chat":
+        switch = word("on" if verdict.flash_attention else "off")
+        found.append(f"    {word('flash')}: {switch}")
+        found.append("    " + word("speed").format(prefill=verdict.prefill, decode=verdict.decode))
+    if not verdict.extra_bufts:
+        found.append(f"    {word('plain')} ({verdict.note})")
+    return found
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "-"

@@ -1,0 +1,345 @@
+"""Every error a person can meet: one table, two languages.
+
+A code names what the person can do about it, not the line that raised it. Nothing else in the project
+writes an error text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Lang = Literal["ko", "en"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What went wrong, and what to do about it, in one language. `{names}` are filled from the error's data."""
+
+    message: str
+    solutions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the catalogue: the HTTP status and the texts."""
+
+    status: int
+    ko: Text
+    en: Text
+
+
+class RagError(Exception):
+    """An error of the catalogue. `data` fills the placeholders of its texts.
+
+    Raises `KeyError` for a code that the catalogue does not have.
+    """
+
+    def __init__(self, code: str, **data: Any) -> None:
+        self.row = CATALOGUE[code]
+        self.code = code
+        self.data = data
+        super().__init__(f"{code} {data}" if data else code)
+
+    @property
+    def status(self) -> int:
+        return self.row.status
+
+    def text(self, lang: Lang) -> Text:
+        """The message and the solutions in `lang`, with the data filled in."""
+        text = self.row.ko if lang == "ko" else self.row.en
+        data = {name: _spoken(value, lang) for name, value in self.data.items()}
+        return Text(text.message.format_map(data), tuple(s.format_map(data) for s in text.solutions))
+
+    def body(self, lang: Lang) -> dict[str, Any]:
+        """The JSON body that every door sends: `error_code`, `message`, `solutions`."""
+        text = self.text(lang)
+        return {"error_code": self.code, "message": text.message, "solutions": list(text.solutions)}
+
+
+def _spoken(value: Any, lang: Lang) -> Any:
+    """Data for a text: a named rule in the language, a list with commas, anything else as it is."""
+    if isinstance(value, str) and value in RULES:
+        return RULES[value][0 if lang == "ko" else 1]
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return value
+
+
+# The rules that WS-002 quotes: (ko, en).
+RULES: dict[str, tuple[str, str]] = {
+    "rule:required": ("반드시 있어야 합니다", "it is required"),
+    "rule:string": ("문자열이어야 합니다", "it must be a string"),
+    "rule:type": ("message, cancel, resume 중 하나여야 합니다", "it must be message, cancel or resume"),
+    "rule:id": ("1~128자여야 합니다", "it must have 1 to 128 characters"),
+    "rule:content": ("1~10,000자여야 합니다", "it must have 1 to 10,000 characters"),
+    "rule:blank": ("공백만 있을 수 없습니다", "it must not be only white space"),
+    "rule:surrogate": ("올바른 유니코드 문자열이어야 합니다", "it must be valid Unicode text"),
+    "rule:session": ("연결할 때의 session_id와 같아야 합니다", "it must equal the session_id of the connection"),
+    "rule:busy-id": (
+        "대기 중인 다른 메시지와 달라야 합니다",
+        "it must differ from the ids of messages still being answered",
+    ),
+    "rule:index": ("0 이상의 정수여야 합니다", "it must be an integer of 0 or more"),
+    "rule:k": ("1~100의 정수여야 합니다", "it must be an integer from 1 to 100"),
+    "rule:files": ("파일이 하나 이상 있어야 합니다", "it must hold at least one file"),
+}
+
+
+def _row(status: int, ko: str, ko_do: tuple[str, ...], en: str, en_do: tuple[str, ...]) -> Row:
+    return Row(status, Text(ko, ko_do), Text(en, en_do))
+
+
+CATALOGUE: dict[str, Row] = {
+    "WS-001-INVALID_JSON": _row(
+        400,
+        "잘못된 JSON 형식입니다.",
+        ("메시지가 JSON 객체 하나인지 확인하세요.", "형식을 고친 뒤 다시 보내세요."),
+        "The message is not valid JSON.",
+        ("Check that it is one JSON object, sent as text.", "Correct it and send it again."),
+    ),
+    "WS-002-VALIDATION_ERROR": _row(
+        400,
+        "'{field}' 값이 올바르지 않습니다: {rule}.",
+        ("'{field}' 값을 고친 뒤 다시 보내세요.",),
+        "The field '{field}' is not valid: {rule}.",
+        ("Correct '{field}' and send the message again.",),
+    ),
+    "WS-003-SERVICE_NOT_INITIALIZED": _row(
+        503,
+        "채팅 서비스가 아직 준비되지 않았습니다.",
+        ("모델을 불러오는 중이면 잠시 기다렸다가 다시 시도하세요.", "계속되면 관리자에게 문의하세요."),
+        "The chat service is not ready yet.",
+        ("If the model is loading, wait a moment and try again.", "If it goes on, ask the administrator."),
+    ),
+    "WS-999-INTERNAL_ERROR": _row(
+        500,
+        "내부 오류가 발생했습니다.",
+        ("잠시 후 다시 시도하세요.", "계속되면 서버 로그를 관리자에게 전달하세요."),
+        "An internal error occurred.",
+        ("Try again shortly.", "If it goes on, give the server's log to the administrator."),
+    ),
+    "GEN-001": _row(
+        504,
+        "모델의 답변이 늦어지고 있습니다({seconds}초 동안 응답 없음).",
+        ("잠시 후 다시 시도하세요.", "계속되면 관리자에게 알려 주세요."),
+        "The model's answer is delayed: nothing came for {seconds} s.",
+        ("Try again shortly.", "If it goes on, tell the administrator."),
+    ),
+    "GEN-002": _row(
+        503,
+        "모델 파일을 사용할 수 없습니다: {file} ({reason}).",
+        ("GGUF 파일을 {directory} 폴더에 넣으세요.", "'server.py doctor'로 상태를 확인하세요."),
+        "The model file cannot be used: {file} ({reason}).",
+        ("Put a GGUF file into {directory}.", "Run 'server.py doctor' to see what it finds."),
+    ),
+    "GEN-003": _row(
+        413,
+        "질문이 모델의 문맥보다 깁니다: {tokens}토큰이며 최대 {limit}토큰(약 {characters}자)까지 가능합니다.",
+        ("질문을 줄여서 다시 보내세요.", "더 긴 문맥을 가진 모델이나 더 큰 --ctx 값을 사용하세요."),
+        "The question is longer than the model's context: {tokens} tokens, at most {limit} fit "
+        "(about {characters} characters).",
+        ("Shorten the question and send it again.", "Use a model with a longer context, or a larger --ctx."),
+    ),
+    "GEN-004": _row(
+        503,
+        "대기열이 가득 찼습니다. 약 {seconds}초 후에 다시 시도하세요.",
+        ("앞선 답변이 끝난 뒤 다시 보내세요.",),
+        "The queue is full. Try again in about {seconds} s.",
+        ("Send the message again when the earlier answers are done.",),
+    ),
+    "GEN-999": _row(
+        500,
+        "답변을 생성하지 못했습니다.",
+        ("다시 시도하세요.", "계속되면 'server.py doctor'를 실행해 보세요."),
+        "The answer could not be generated.",
+        ("Try again.", "If it goes on, run 'server.py doctor'."),
+    ),
+    "SEARCH-001": _row(
+        500,
+        "검색하지 못했습니다.",
+        ("다시 시도하세요.",),
+        "The search failed.",
+        ("Try again.",),
+    ),
+    "SEARCH-003": _row(
+        503,
+        "문서 저장소를 읽을 수 없어 검색할 수 없습니다: {reason}.",
+        ("데이터 폴더({directory})의 권한과 남은 디스크 공간을 확인하세요.", "서버를 다시 시작하세요."),
+        "Search is unavailable, the document store cannot be read: {reason}.",
+        ("Check the permissions and the free space of the data directory ({directory}).", "Restart the server."),
+    ),
+    "SEARCH-004": _row(
+        503,
+        "새 임베딩 모델에 맞춰 색인을 다시 만드는 중입니다({percent}%).",
+        ("잠시 후 다시 시도하세요.",),
+        "The index is being rebuilt for another embedding model ({percent}%).",
+        ("Try again in a moment.",),
+    ),
+    "SESSION-001": _row(
+        400,
+        "session_id가 없거나 형식이 잘못되었습니다.",
+        ("영문자, 숫자, '. _ : -'로 된 1~128자의 값을 사용하세요(UUID v4 권장).",),
+        "The session_id is missing or malformed.",
+        ("Use 1 to 128 characters of letters, digits and '. _ : -' (a UUID v4 is best).",),
+    ),
+    "SESSION-002": _row(
+        404,
+        "그런 대화가 없습니다.",
+        ("대화는 마지막 사용 후 {minutes}분이 지나면 끝납니다. 새 대화를 시작하세요.",),
+        "There is no such conversation.",
+        ("A conversation ends {minutes} minutes after its last use. Start a new one.",),
+    ),
+    "SESSION-003": _row(
+        404,
+        "이어받을 답변이 없습니다.",
+        ("질문을 다시 보내세요.",),
+        "There is no answer to resume.",
+        ("Send the question again.",),
+    ),
+    "DOC-001": _row(
+        415,
+        "지원하지 않는 파일 형식입니다: {file}.",
+        ("지원하는 형식: {supported}.",),
+        "This file type is not supported: {file}.",
+        ("Supported types: {supported}.",),
+    ),
+    "DOC-002": _row(
+        413,
+        "파일이 너무 큽니다: {file} (최대 {limit} MiB).",
+        ("파일을 나누어 올리세요.",),
+        "The file is too large: {file} (at most {limit} MiB).",
+        ("Split the file.",),
+    ),
+    "DOC-003": _row(
+        422,
+        "빈 파일입니다: {file}.",
+        ("내용이 있는 파일인지 확인하세요.",),
+        "The file is empty: {file}.",
+        ("Check that this is the right file.",),
+    ),
+    "DOC-004": _row(
+        422,
+        "암호로 보호된 파일입니다: {file}.",
+        ("암호를 해제한 사본을 추가하세요.",),
+        "The file is protected by a password: {file}.",
+        ("Add a copy without the password.",),
+    ),
+    "DOC-005": _row(
+        422,
+        "파일이 손상되어 읽을 수 없습니다: {file}.",
+        ("원래 프로그램에서 열리는지 확인하고 다시 저장하세요.",),
+        "The file is damaged and cannot be read: {file}.",
+        ("Check that it opens in its own program, and save it again.",),
+    ),
+    "DOC-006": _row(
+        422,
+        "파일에서 글자를 찾지 못했습니다: {file}.",
+        ("스캔한 문서라면 문자 인식(OCR)을 거친 파일을 추가하세요.",),
+        "No text was found in the file: {file}.",
+        ("If it is a scan, add a copy with recognised text (OCR).",),
+    ),
+    "DOC-007": _row(
+        404,
+        "그런 문서가 없습니다: {file}.",
+        ("문서 목록을 새로 고치세요.",),
+        "There is no such document: {file}.",
+        ("Refresh the list of documents.",),
+    ),
+    "DOC-008": _row(
+        404,
+        "파일이나 폴더를 읽을 수 없습니다: {file}.",
+        ("경로와 권한을 확인하세요.",),
+        "The file or folder cannot be read: {file}.",
+        ("Check the path and its permissions.",),
+    ),
+    "AUTH-003": _row(
+        403,
+        "허용되지 않은 주소에서 온 요청입니다: {name} = {value}.",
+        ("서버 자신의 주소로 접속하세요.",),
+        "The request comes from an address that is not allowed: {name} = {value}.",
+        ("Open the server by its own address.",),
+    ),
+    "HTTP-404": _row(
+        404,
+        "그런 주소가 없습니다: {path}.",
+        ("주소를 확인하세요. 사용법은 /guides에 있습니다.",),
+        "There is nothing at this address: {path}.",
+        ("Check the address. The guides are at /guides.",),
+    ),
+    "HTTP-405": _row(
+        405,
+        "이 주소에서는 {method} 요청을 쓸 수 없습니다.",
+        ("쓸 수 있는 방법: {allowed}.",),
+        "This address does not take {method}.",
+        ("It takes: {allowed}.",),
+    ),
+    "HTTP-413": _row(
+        413,
+        "요청이 너무 큽니다.",
+        ("요청을 줄여서 다시 보내세요.",),
+        "The request is too large.",
+        ("Make it smaller and send it again.",),
+    ),
+    "HTTP-400": _row(
+        400,
+        "요청을 이해할 수 없습니다.",
+        ("요청의 형식을 확인하세요. 사용법은 /guides에 있습니다.",),
+        "The request cannot be understood.",
+        ("Check its form. The guides are at /guides.",),
+    ),
+    "SETUP-001": _row(
+        500,
+        "모델이 없고 받을 수도 없습니다: {files} ({reason}).",
+        (
+            "다음 파일을 {directory} 폴더에 넣으세요: {files}.",
+            "네트워크가 되는 컴퓨터에서 'server.py models'를 실행한 뒤 그 폴더를 복사해도 됩니다.",
+        ),
+        "There are no models and they cannot be fetched: {files} ({reason}).",
+        (
+            "Put these files into {directory}: {files}.",
+            "Or run 'server.py models' on a machine with a network and copy that folder.",
+        ),
+    ),
+    "SETUP-002": _row(
+        500,
+        "{host}:{port} 주소를 열 수 없습니다({reason}).",
+        ("이미 실행 중인 서버를 끄거나 --port로 다른 포트를 지정하세요.",),
+        "The address {host}:{port} cannot be opened ({reason}).",
+        ("Stop the program that uses it, or choose another with --port.",),
+    ),
+    "SETUP-003": _row(
+        500,
+        "폴더에 쓸 수 없습니다: {directory} ({reason}).",
+        ("권한과 남은 공간을 확인하거나 다른 폴더를 지정하세요.",),
+        "The directory cannot be written: {directory} ({reason}).",
+        ("Check its permissions and free space, or choose another.",),
+    ),
+    "SETUP-004": _row(
+        500,
+        "다른 프로세스가 데이터 폴더를 사용 중입니다: {directory}.",
+        ("그 프로세스를 끝내거나 --data-dir로 다른 폴더를 지정하세요.",),
+        "Another process is using the data directory: {directory}.",
+        ("Stop that process, or choose another with --data-dir.",),
+    ),
+    "SETUP-005": _row(
+        500,
+        "이 컴퓨터에서 라이브러리가 모델을 실행하다 멈췄습니다: {file} ({reason}).",
+        (
+            "이 컴퓨터에서 다시 빌드하세요: pip install --force-reinstall --no-cache-dir -r requirements.txt",
+            "다른 GGUF 파일을 사용해 보세요.",
+        ),
+        "The library dies on this machine when it runs the model: {file} ({reason}).",
+        (
+            "Build it again on this machine: pip install --force-reinstall --no-cache-dir -r requirements.txt",
+            "Try another GGUF file.",
+        ),
+    ),
+    "SETUP-006": _row(
+        500,
+        "설정 값이 올바르지 않습니다: {name} = {value} ({reason}).",
+        ("'server.py --help'에서 쓸 수 있는 값을 확인하세요.",),
+        "The setting is not valid: {name} = {value} ({reason}).",
+        ("See 'server.py --help' for the values it takes.",),
+    ),
+}

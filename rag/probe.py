@@ -1,0 +1,236 @@
+"""Trying a model in a child process before this one trusts it.
+
+A library that was built for another CPU, or by a compiler with a fault, dies by a signal on the first decode.
+So a child decodes first; if it dies it is tried again without the extra buffer types (repacked weights, AMX);
+the verdict is remembered for the library, the file and the CPU. The child also measures flash attention, which
+helps on some processors and halves the speed on others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from . import jsonfile, llama
+from .errors import RagError
+from .types import Sampling
+
+TIMEOUT = 600.0
+TRIAL_TOKENS = 256
+TRIAL_DECODES = 12
+# What an answer over documents is made of, for weighing prefill against decode: tokens in, tokens out.
+TYPICAL_PROMPT, TYPICAL_ANSWER = 600, 100
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the trial found. Speeds are tokens per second, 0 where not measured."""
+
+    kind: llama.Kind
+    name: str
+    extra_bufts: bool = True
+    flash_attention: bool = False
+    prefill: float = 0.0
+    decode: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The part of the machine that this process may use."""
+
+    cpu: str
+    cores: int
+    memory: int
+
+    @classmethod
+    def look(cls) -> Machine:
+        return cls(_cpu_name(), _usable_cores(), _usable_memory())
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _usable_cores() -> int:
+    """Cores of the affinity mask, less where a container's quota is smaller. At least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            cores = min(cores, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return max(1, cores)
+
+
+def _usable_memory() -> int:
+    """Bytes of memory, less where a container's limit is smaller. 0 where it cannot be told."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
+    with contextlib.suppress(OSError, ValueError):
+        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return memory
+
+
+def judge(path: Path, memory: Path, threads: int, run: Callable[[Sequence[str]], Any] | None = None) -> Verdict:
+    """The verdict on a GGUF file: remembered in the file `memory`, or found by a child process. Blocks.
+
+    Raises `RagError` GEN-002 if the file cannot be loaded, SETUP-005 if the library dies on it either way.
+    """
+    key = _key(path, threads)
+    known = jsonfile.load(memory)
+    if key in known:
+        # Another version of this program may have remembered other fields.
+        with contextlib.suppress(TypeError):
+            return Verdict(**known[key])
+    verdict = _try(path, threads, run or _child)
+    jsonfile.save(memory, {**known, key: asdict(verdict)})
+    return verdict
+
+
+def _key(path: Path, threads: int) -> str:
+    """Changes with anything that the verdict hangs on: library, file, CPU, threads."""
+    parts: list[object] = [llama.library_version(), _cpu_name(), threads]
+    for file in (llama.library_path(), path):
+        try:
+            stat = file.stat()
+        except OSError as error:
+            raise RagError(
+                "GEN-002", file=path.name, reason=error.strerror or "not readable", directory=str(path.parent)
+            ) from None
+        parts += [str(file), stat.st_size, stat.st_mtime_ns]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+def _try(path: Path, threads: int, run: Callable[[Sequence[str]], Any]) -> Verdict:
+    death = ""
+    for extra_bufts in (True, False):
+        done = run([str(path), str(int(extra_bufts)), str(threads)])
+        try:
+            found = json.loads(done.stdout.strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            death = _cause(done.returncode)
+            log.warning("the trial of %s with extra_bufts=%s ended with %s", path.name, extra_bufts, death)
+            continue
+        if "error" in found:
+            raise RagError("GEN-002", file=path.name, reason=found["error"], directory=str(path.parent))
+        note = f"without extra buffer types: with them the library died ({death})" if death else ""
+        return Verdict(**found, extra_bufts=extra_bufts, note=note)
+    raise RagError("SETUP-005", file=path.name, reason=death)
+
+
+def _cause(returncode: int) -> str:
+    try:
+        return signal.Signals(-returncode).name
+    except ValueError:
+        return f"exit {returncode}"
+
+
+def _child(arguments: Sequence[str]) -> Any:
+    root = Path(__file__).resolve().parent.parent
+    command = [sys.executable, "-m", "rag.probe", *arguments]
+    try:
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, -int(signal.SIGALRM), "", "")
+
+
+# The child.
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print one line of JSON: the fields of a `Verdict`, or `error`."""
+    path, extra_bufts, threads = Path(arguments[0]), arguments[1] == "1", int(arguments[2])
+    try:
+        found = _trial(path, extra_bufts, threads)
+    except RagError as error:
+        found = {"error": str(error.data.get("reason", error.code))}
+    print(json.dumps(found), flush=True)
+
+
+def _trial(path: Path, extra_bufts: bool, threads: int) -> dict[str, Any]:
+    look = llama.Model(path, vocab_only=True)
+    found: dict[str, Any] = {"kind": look.kind, "name": look.name}
+    look.close()
+    if found["kind"] == "other":
+        return found
+    model = llama.Model(path, extra_bufts=extra_bufts)
+    if found["kind"] == "embed":
+        context = llama.Context(model, tokens=64, batch=64, threads=threads, embeddings=True)
+        _check(context.decode(model.tokenize("a trial", add_special=True, parse_special=False), 0, output="all"))
+        context.embedding()
+        return found
+    best = 0.0
+    for flash_attention in (False, True):
+        speeds = _speeds(model, flash_attention, threads)
+        if speeds is None:
+            continue
+        prefill, decode = speeds
+        score = 1 / (TYPICAL_PROMPT / prefill + TYPICAL_ANSWER / decode)
+        if score > best:
+            best = score
+            found |= {"flash_attention": flash_attention, "prefill": round(prefill, 1), "decode": round(decode, 1)}
+    if not best:
+        raise RagError("GEN-002", file=path.name, reason="it cannot decode", directory=str(path.parent))
+    return found
+
+
+def _speeds(model: llama.Model, flash_attention: bool, threads: int) -> tuple[float, float] | None:
+    """Prefill and decode speed in tokens per second, or None if the model does not take the setting."""
+    try:
+        context = llama.Context(model, tokens=512, batch=256, threads=threads, flash_attention=flash_attention)
+    except RagError:
+        return None
+    words = model.tokenize(
+        "The trial reads a few plain words, again and again. ", add_special=True, parse_special=False
+    )
+    begun = time.perf_counter()
+    _check(context.decode(words, 0, output="last"))
+    # A large model on a slow machine gets a shorter trial: about three seconds of prefill.
+    per_token = (time.perf_counter() - begun) / len(words)
+    count = max(len(words), min(TRIAL_TOKENS, int(3 / per_token)))
+    prompt = (words * (count // len(words) + 1))[:count]
+    sampler = llama.Sampler(context, Sampling())
+    prefill, decode = 0.0, 0.0
+    for _ in range(2):
+        context.cut(0)
+        begun = time.perf_counter()
+        _check(context.decode(prompt, 0, output="last"))
+        prefill = max(prefill, count / (time.perf_counter() - begun))
+        begun = time.perf_counter()
+        for step in range(TRIAL_DECODES):
+            _check(context.decode([sampler.sample()], count + step, output="last"))
+        decode = max(decode, TRIAL_DECODES / (time.perf_counter() - begun))
+    sampler.close()
+    context.close()
+    return prefill, decode
+
+
+def _check(code: int) -> None:
+    if code != 0:
+        raise RagError("GEN-002", file="", reason=f"llama_decode returned {code}", directory="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

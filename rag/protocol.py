@@ -1,0 +1,300 @@
+"""The wire protocol of `/chat-ws`, without a socket: what a frame may say, and which event may follow which."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
+
+from .errors import Lang, RagError
+from .types import FinishReason, Passage, Usage
+
+T = TypeVar("T")
+
+UNKNOWN_ID = "unknown"
+MAX_CONTENT = 10_000
+MAX_FRAME = 256 * 1024
+
+_SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+
+
+def check_session_id(session_id: str | None) -> str:
+    """The id, if it has the form of section 1. Raises `RagError` SESSION-001."""
+    if session_id is None or not _SESSION_ID.fullmatch(session_id):
+        raise RagError("SESSION-001")
+    return session_id
+
+
+def preferred_lang(accept_language: str | None, default: Lang) -> Lang:
+    """The better of ko and en in an `Accept-Language` header (RFC 9110, 12.5.4); `default` where it names neither."""
+    best: tuple[float, Lang] | None = None
+    for item in (accept_language or "").split(","):
+        tag, _, parameters = item.strip().partition(";")
+        primary = tag.strip().lower().split("-")[0]
+        lang: Lang | None = "ko" if primary == "ko" else "en" if primary == "en" else None
+        if lang is None:
+            continue
+        name, _, value = parameters.strip().partition("=")
+        try:
+            quality = float(value) if name.strip() == "q" else 1.0
+        except ValueError:
+            quality = 0.0
+        if quality > 0 and (best is None or quality > best[0]):
+            best = (quality, lang)
+    return best[1] if best else default
+
+
+# What a client may send.
+
+
+class FieldRule(ValueError):
+    """A field that is of the right type but breaks a rule of the catalogue."""
+
+
+def _checked(rule: str, test: Callable[[str], bool]) -> AfterValidator:
+    def validate(value: str) -> str:
+        if not test(value):
+            raise FieldRule(rule)
+        return value
+
+    return AfterValidator(validate)
+
+
+def _encodable(value: str) -> bool:
+    # JSON may escape a lone surrogate, which no UTF-8 frame could carry back.
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+_Unicode = _checked("rule:surrogate", _encodable)
+_Id = Annotated[StrictStr, _checked("rule:id", lambda value: 1 <= len(value) <= 128), _Unicode]
+Content = Annotated[
+    StrictStr,
+    _checked("rule:content", lambda value: 1 <= len(value) <= MAX_CONTENT),
+    _checked("rule:blank", lambda value: bool(value.strip())),
+    _Unicode,
+]
+
+
+class ClientMessage(BaseModel):
+    """A question."""
+
+    type: Literal["message"]
+    message_id: _Id
+    content: Content
+    session_id: StrictStr
+
+
+class Cancel(BaseModel):
+    type: Literal["cancel"]
+    message_id: _Id
+
+
+class Resume(BaseModel):
+    type: Literal["resume"]
+    message_id: _Id
+    next_index: Annotated[StrictInt, Field(ge=0)]
+
+
+_FRAME: TypeAdapter[ClientMessage | Cancel | Resume] = TypeAdapter(
+    Annotated[ClientMessage | Cancel | Resume, Field(discriminator="type")]
+)
+
+
+def parse(frame: str, session_id: str) -> ClientMessage | Cancel | Resume:
+    """One text frame from the client.
+
+    Raises `RagError` WS-001 for what is not a JSON object, WS-002 with the field and its rule otherwise.
+    """
+    data = load_object(frame)
+    message = validate(_FRAME, data)
+    if isinstance(message, ClientMessage) and message.session_id != session_id:
+        raise RagError("WS-002-VALIDATION_ERROR", field="session_id", rule="rule:session")
+    return message
+
+
+def load_object(text: str | bytes) -> dict[str, Any]:
+    """A JSON object. Raises `RagError` WS-001."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RagError("WS-001-INVALID_JSON") from None
+    if not isinstance(data, dict):
+        raise RagError("WS-001-INVALID_JSON")
+    return data
+
+
+def validate(adapter: TypeAdapter[T], data: Mapping[str, Any]) -> T:
+    """`data` as the adapter's type. Raises `RagError` WS-002 naming the first bad field."""
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as error:
+        raise _field_error(error) from None
+
+
+def message_id_of(frame: str) -> str:
+    """The id that an error answers: the frame's own if it has a usable one, else `unknown`."""
+    try:
+        value = load_object(frame).get("message_id")
+    except RagError:
+        return UNKNOWN_ID
+    usable = isinstance(value, str) and 1 <= len(value) <= 128 and _encodable(value)
+    return str(value) if usable else UNKNOWN_ID
+
+
+def _field_error(error: ValidationError) -> RagError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    kind = first["type"]
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return RagError("WS-002-VALIDATION_ERROR", field="type", rule="rule:type")
+    field_name = str(first["loc"][-1]) if first["loc"] else "type"
+    if kind == "missing":
+        rule = "rule:required"
+    elif kind == "string_type":
+        rule = "rule:string"
+    elif kind == "value_error":
+        rule = str(first["ctx"]["error"])
+    else:
+        rule = {"next_index": "rule:index", "k": "rule:k"}.get(field_name, "rule:string")
+    return RagError("WS-002-VALIDATION_ERROR", field=field_name, rule=rule)
+
+
+# What the server sends.
+
+
+def source_of(passage: Passage, cited: bool = False) -> dict[str, Any]:
+    """A passage in the shape of `stream_sources`."""
+    metadata: dict[str, Any] = {
+        "source": passage.source,
+        "chunk_id": passage.chunk_id,
+        "document_id": passage.document_id,
+        "start": passage.start,
+        "end": passage.end,
+        "cited": cited,
+    }
+    if passage.page is not None:
+        metadata["page"] = passage.page
+    score = round(min(1.0, max(0.0, passage.score)), 4)
+    return {"title": passage.title, "content": passage.text, "score": score, "metadata": metadata}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    message_id: str
+    session_id: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    message_id: str
+    token: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    message_id: str
+    sources: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    message_id: str
+    total_tokens: int
+    processing_time_ms: int
+    finish_reason: FinishReason
+    time_to_first_token_ms: int | None
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorEvent:
+    message_id: str
+    error: RagError
+
+
+Event = Start | TokenEvent | Sources | End | ErrorEvent
+
+_WS_TYPES: dict[type, str] = {
+    Start: "stream_start",
+    TokenEvent: "stream_token",
+    Sources: "stream_sources",
+    End: "stream_end",
+}
+
+
+def to_ws(event: Event, lang: Lang) -> str:
+    """The event as a text frame of section 1."""
+    if isinstance(event, ErrorEvent):
+        data = {"type": "stream_error", "message_id": event.message_id, **event.error.body(lang)}
+    else:
+        data = {"type": _WS_TYPES[type(event)], **asdict(event)}
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+class OutOfOrder(Exception):
+    """The pipeline tried to send an event where the protocol does not allow it: a bug, never a user's fault."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """Makes the events of one message, numbers the tokens and enforces their order.
+
+    `clock` gives seconds, monotonic; the processing time counts from the making of the stream.
+    """
+
+    message_id: str
+    session_id: str
+    clock: Callable[[], float]
+    _begun: float = field(init=False)
+    _state: Literal["new", "open", "closed"] = field(default="new", init=False)
+    _tokens: int = field(default=0, init=False)
+    _first: float | None = field(default=None, init=False)
+    sources_sent: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._begun = self.clock()
+
+    @property
+    def started(self) -> bool:
+        return self._state != "new"
+
+    def start(self) -> Start:
+        self._require(self._state == "new", "stream_start")
+        self._state = "open"
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return Start(self.message_id, self.session_id, now)
+
+    def token(self, text: str) -> TokenEvent:
+        self._require(self._state == "open", "stream_token")
+        if self._first is None:
+            self._first = self.clock()
+        event = TokenEvent(self.message_id, text, self._tokens)
+        self._tokens += 1
+        return event
+
+    def sources(self, sources: Sequence[dict[str, Any]]) -> Sources:
+        self._require(self._state == "open" and not self.sources_sent, "stream_sources")
+        self.sources_sent = True
+        return Sources(self.message_id, sources)
+
+    def end(self, reason: FinishReason, usage: Usage) -> End:
+        self._require(self._state == "open" and self.sources_sent, "stream_end")
+        self._state = "closed"
+        first = None if self._first is None else round((self._first - self._begun) * 1000)
+        took = round((self.clock() - self._begun) * 1000)
+        return End(self.message_id, self._tokens, took, reason, first, usage)
+
+    def error(self, error: RagError) -> ErrorEvent:
+        self._require(self._state != "closed", "stream_error")
+        self._state = "closed"
+        return ErrorEvent(self.message_id, error)
+
+    def _require(self, allowed: bool, event: str) -> None:
+        if not allowed:
+            raise OutOfOrder(f"{event} in state {self._state} of {self.message_id}")

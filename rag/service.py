@@ -1,0 +1,191 @@
+"""Where the parts are put together: which models, then store, embedder, engine and chat, opened and closed in order.
+
+The index (store, embedder, ingestion) can be opened without the chat model, which is what `ingest` needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import jsonfile, llama, probe
+from .chat import Chat
+from .chunking import chunk
+from .embedder import GgufEmbedder
+from .engine import Engine
+from .errors import RagError
+from .ingest import Ingester, embed_passages, find_files
+from .retrieval import Retriever
+from .sessions import Sessions
+from .settings import Settings
+from .store import LanceStore
+from .types import Sampling
+
+MOST_CONTEXT = 8192
+PREFILL_BATCH = 512
+
+Progress = Callable[[int, int], None]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A model file and what its trial found."""
+
+    path: Path
+    verdict: probe.Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    chat: Chosen | None
+    embed: Chosen | None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What documents go into and are found in."""
+
+    store: LanceStore
+    retriever: Retriever
+    ingester: Ingester
+
+
+def threads(settings: Settings) -> int:
+    return settings.threads or probe.Machine.look().cores
+
+
+def choose_models(settings: Settings, starters: Collection[str]) -> Models:
+    """The chat model and the embedder: those given by setting, else the first of each kind in the models directory.
+
+    Files that people put there come before the starters. Each file is tried in a child process unless a verdict is
+    remembered; blocks for that long. A bad file is passed over with a warning, unless it was asked for by name:
+    then raises `RagError` GEN-002 or SETUP-005.
+    """
+    memory = settings.data_dir / "verdicts.json"
+    chosen: dict[str, Chosen] = {}
+    for kind, given in (("chat", settings.model), ("embed", settings.embed_model)):
+        if given:
+            path = Path(given).expanduser().absolute()
+            verdict = probe.judge(path, memory, threads(settings))
+            if verdict.kind != kind:
+                wanted = "a chat model with a template" if kind == "chat" else "an embedding model"
+                raise RagError("GEN-002", file=path.name, reason=f"not {wanted}", directory=str(path.parent))
+            chosen[kind] = Chosen(path, verdict)
+    for path in _candidates(settings.models_dir, starters):
+        if len(chosen) == 2:
+            break
+        try:
+            verdict = probe.judge(path, memory, threads(settings))
+        except RagError as error:
+            log.warning("%s", error.text("en").message)
+            continue
+        chosen.setdefault(verdict.kind, Chosen(path, verdict))
+        chosen.pop("other", None)
+    return Models(chosen.get("chat"), chosen.get("embed"))
+
+
+def _candidates(directory: Path, starters: Collection[str]) -> list[Path]:
+    """GGUF files of the directory, the newest first, the starters last."""
+    files = [path for path in directory.glob("*.gguf") if path.is_file()]
+    return sorted(files, key=lambda path: (path.name in starters, -path.stat().st_mtime, path.name.lower()))
+
+
+@asynccontextmanager
+async def open_index(settings: Settings, embed: Chosen, progress: Progress) -> AsyncIterator[Index]:
+    """Open embedder, store and ingestion; the ingestion goes on with what was left. Raises `RagError`.
+
+    If the store was made for another embedding model, all documents are embedded anew first; `progress` is told
+    (documents done, documents in total).
+    """
+    model = await asyncio.to_thread(llama.Model, embed.path, extra_bufts=embed.verdict.extra_bufts)
+    embedder = await asyncio.to_thread(GgufEmbedder, model, threads=threads(settings))
+    try:
+        store = await LanceStore.open(
+            settings.data_dir / "index", embedder=_fingerprint(embed.path, model), dimension=embedder.dimension
+        )
+        ingester = Ingester(store, embedder, settings.data_dir / "incoming", settings.max_upload << 20)
+        try:
+            await _rebuild(store, embedder, progress)
+            await ingester.start()
+            yield Index(store, Retriever(embedder, store), ingester)
+        finally:
+            await ingester.close()
+            store.close()
+    finally:
+        await embedder.close()
+
+
+def _fingerprint(path: Path, model: llama.Model) -> str:
+    """Names an embedding model by what it is, not by where it lies."""
+    return f"{model.name}\n{model.meta.get('general.file_type')}\n{path.stat().st_size}"
+
+
+@asynccontextmanager
+async def open_chat(settings: Settings, chat: Chosen, index: Index, clock: Callable[[], float]) -> AsyncIterator[Chat]:
+    """Open the chat model, its engine and the sessions. Raises `RagError`."""
+    model = await asyncio.to_thread(llama.Model, chat.path, extra_bufts=chat.verdict.extra_bufts)
+    tokens = settings.ctx or min(model.train_context, MOST_CONTEXT)
+    context = await asyncio.to_thread(
+        llama.Context,
+        model,
+        tokens=tokens,
+        batch=min(PREFILL_BATCH, tokens),
+        threads=threads(settings),
+        flash_attention=chat.verdict.flash_attention,
+    )
+    engine = Engine(model, context, lambda sampling: llama.Sampler(context, sampling))
+    sessions = await asyncio.to_thread(Sessions, settings.data_dir / "sessions.sqlite", settings.session_minutes, clock)
+    try:
+        yield Chat(
+            generator=engine,
+            retriever=index.retriever,
+            sessions=sessions,
+            sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens),
+            passages=settings.sources,
+            token_timeout=settings.token_timeout,
+        )
+    finally:
+        await asyncio.to_thread(engine.close)
+        await asyncio.to_thread(model.close)
+        await sessions.close()
+
+
+async def add_guides(index: Index, settings: Settings, folder: Path) -> None:
+    """Put the guides into the queue: all at the first start, later those that a new version has changed.
+
+    A guide that somebody has deleted stays away until it changes.
+    """
+    memory = settings.data_dir / "guides.json"
+    files = await asyncio.to_thread(lambda: list(find_files(folder)))
+    hashes = {source: await asyncio.to_thread(_sha256, path) for source, path in files}
+    known = await asyncio.to_thread(jsonfile.load, memory)
+    for source, path in files:
+        if known.get(source) != hashes[source]:
+            await index.ingester.add_file(path, source, origin=source)
+    await asyncio.to_thread(jsonfile.save, memory, hashes)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+async def _rebuild(store: LanceStore, embedder: GgufEmbedder, progress: Progress) -> None:
+    """Bring the documents of another embedding model's table into this one's. A restart goes on where it stopped."""
+    for table in await store.other_tables():
+        ids = await store.ids_in(table)
+        for done, document_id in enumerate(ids):
+            progress(done, len(ids))
+            document = await store.document(document_id, table)
+            if document is None or await store.sha256(document_id) == document.sha256:
+                continue
+            passages = await asyncio.to_thread(chunk, document)
+            await store.upsert(document, passages, await embed_passages(embedder, passages))
+        progress(len(ids), len(ids))
+        await store.drop(table)

@@ -1,0 +1,109 @@
+"""Conversations: 30 minutes of life after the last use, kept across a restart.
+
+SQLite keeps them; a turn that was acknowledged is on disk. All methods but `lock` block for a moment on the
+disk, so the async ones run on a thread of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from .errors import RagError
+from .types import Turn
+
+T = TypeVar("T")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS turns (
+    session_id TEXT NOT NULL, number INTEGER NOT NULL, message_id TEXT NOT NULL,
+    question TEXT NOT NULL, answer TEXT NOT NULL, sources TEXT NOT NULL,
+    PRIMARY KEY (session_id, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sessions (session_id TEXT PRIMARY KEY, used REAL NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Sessions:
+    """All conversations of one data directory. `clock` gives wall-clock seconds, so that a restart can tell age.
+
+    Raises `RagError` SETUP-003 if the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, minutes: float, clock: Callable[[], float]) -> None:
+        self._life = minutes * 60
+        self._clock = clock
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="sessions")
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            raise RagError("SETUP-003", directory=str(path.parent), reason=str(error)) from error
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._executor.shutdown)
+        self._db.close()
+
+    def lock(self, session_id: str) -> asyncio.Lock:
+        """Held while a question of the session is answered, so that turns do not mix. Hold on to the object."""
+        lock = self._locks.get(session_id)
+        if lock is None:
+            lock = self._locks[session_id] = asyncio.Lock()
+        return lock
+
+    async def turns(self, session_id: str) -> list[Turn]:
+        """The turns so far, oldest first. Counts as use; what has outlived its time is forgotten first."""
+        return await self._run(self._turns, session_id)
+
+    async def append(self, session_id: str, turn: Turn) -> None:
+        """Add a turn; it is on disk when this returns."""
+        await self._run(self._append, session_id, turn)
+
+    async def _run(self, call: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+
+    def _turns(self, session_id: str) -> list[Turn]:
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._forget_expired()
+            self._db.execute("UPDATE sessions SET used = ? WHERE session_id = ?", (self._clock(), session_id))
+            rows = self._db.execute(
+                "SELECT message_id, question, answer, sources FROM turns WHERE session_id = ? ORDER BY number",
+                (session_id,),
+            ).fetchall()
+        return [
+            Turn(message_id, question, answer, json.loads(sources)) for message_id, question, answer, sources in rows
+        ]
+
+    def _append(self, session_id: str, turn: Turn) -> None:
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._forget_expired()
+            self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?)", (session_id, self._clock()))
+            self._db.execute(
+                "INSERT INTO turns SELECT ?, COALESCE(MAX(number), 0) + 1, ?, ?, ?, ? FROM turns WHERE session_id = ?",
+                (
+                    session_id,
+                    turn.message_id,
+                    turn.question,
+                    turn.answer,
+                    json.dumps(turn.sources, ensure_ascii=False),
+                    session_id,
+                ),
+            )
+
+    def _forget_expired(self) -> None:
+        oldest = self._clock() - self._life
+        self._db.execute(
+            "DELETE FROM turns WHERE session_id IN (SELECT session_id FROM sessions WHERE used < ?)", (oldest,)
+        )
+        self._db.execute("DELETE FROM sessions WHERE used < ?", (oldest,))

@@ -1,0 +1,134 @@
+"""One table of settings: flag, environment variable, default, help. The only reader of the environment.
+
+A flag wins over the environment variable, which wins over the default. Flag and variable are made from the
+name: `data_dir` is `--data-dir` and `RAG_DATA_DIR`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from .errors import Lang, RagError
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+# On, then off.
+SWITCH = ("1", "true", "yes", "on", "0", "false", "no", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one process. `0` means: chosen by itself, where the help says so."""
+
+    host: str
+    port: int
+    data_dir: Path
+    models_dir: Path
+    model: str
+    embed_model: str
+    threads: int
+    ctx: int
+    lang: Lang
+    session_minutes: float
+    max_tokens: int
+    temperature: float
+    sources: int
+    token_timeout: float
+    max_upload: int
+    offline: bool
+    log_level: LogLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    default: str | int | float | bool
+    help: str
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return "RAG_" + self.name.upper()
+
+
+_HERE = Path(__file__).resolve().parent.parent
+
+TABLE: tuple[Setting, ...] = (
+    Setting("host", "127.0.0.1", "address to listen on"),
+    Setting("port", 8000, "port to listen on; 0 takes a free one", 0, 65535),
+    Setting("data_dir", str(_HERE / "data"), "where documents, index and conversations are kept"),
+    Setting("models_dir", str(_HERE / "models"), "where GGUF files are looked for"),
+    Setting("model", "", "chat model, a GGUF file; otherwise the one in the models directory"),
+    Setting("embed_model", "", "embedding model, a GGUF file; otherwise the one in the models directory"),
+    Setting("threads", 0, "threads for the models; 0: one for each core", 0, 1024),
+    Setting("ctx", 0, "context in tokens; 0: what the model was trained for, at most 8192", 0, 1 << 24),
+    Setting("lang", "ko", "language of texts where the client asks for none: ko or en"),
+    Setting("session_minutes", 30.0, "life of a conversation after its last use", 0.01, 1e6),
+    Setting("max_tokens", 512, "longest answer, in tokens", 1, 1 << 20),
+    Setting("temperature", 0.0, "0: always the likeliest token; higher: more varied", 0, 5),
+    Setting("sources", 5, "passages that are looked up for an answer", 1, 50),
+    Setting("token_timeout", 120.0, "seconds to wait for a token before GEN-001", 0.01, 1e6),
+    Setting("max_upload", 100, "largest document, in MiB", 1, 1 << 20),
+    Setting("offline", False, "never use the network, not even to fetch the starter models"),
+    Setting("log_level", "info", "debug, info, warning or error"),
+)
+
+
+def load(flags: Mapping[str, str | bool | None], environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from flags (None: not given) and the environment. Raises `RagError` SETUP-006."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    for setting in TABLE:
+        given = flags.get(setting.name)
+        if given is None or given is False:
+            given = environ.get(setting.variable)
+        values[setting.name] = setting.default if given in (None, "") else _convert(setting, cast("str | bool", given))
+    for name in ("data_dir", "models_dir"):
+        values[name] = Path(values[name]).expanduser().absolute()
+    _one_of("lang", values["lang"], get_args(Lang))
+    _one_of("log_level", values["log_level"], get_args(LogLevel))
+    return Settings(**values)
+
+
+def terminal_lang(flags: Mapping[str, str | bool | None], environ: Mapping[str, str] | None = None) -> Lang:
+    """The language for messages on the terminal: `--lang`, `RAG_LANG`, then the locale, then English."""
+    environ = os.environ if environ is None else environ
+    given = flags.get("lang") or environ.get("RAG_LANG")
+    if given not in ("ko", "en"):
+        locale = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
+        return "ko" if locale.lower().startswith("ko") else "en"
+    return "ko" if given == "ko" else "en"
+
+
+def _convert(setting: Setting, given: str | bool) -> str | int | float | bool:
+    kind = type(setting.default)
+    if kind is bool:
+        word = str(given).lower()
+        _one_of(setting.name, word, SWITCH)
+        return word in SWITCH[:4]
+    if kind is str:
+        return str(given)
+    try:
+        number: int | float = int(given) if kind is int else float(given)
+    except ValueError:
+        raise RagError("SETUP-006", name=setting.flag, value=given, reason="not a number") from None
+    # `not (a <= b)` also refuses NaN.
+    if (setting.least is not None and not number >= setting.least) or (
+        setting.most is not None and not number <= setting.most
+    ):
+        reason = f"{setting.least:g} … {setting.most:g}"
+        raise RagError("SETUP-006", name=setting.flag, value=given, reason=reason)
+    return number
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise RagError("SETUP-006", name="--" + name.replace("_", "-"), value=value, reason=" | ".join(allowed))

@@ -1,0 +1,181 @@
+"""The nouns of the project, and the three seams where another implementation may be put."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "cancelled"]
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat prompt."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where a page (from 1) lies in a document's text, in characters, end exclusive."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it is stored. `text` is what every offset refers to."""
+
+    id: str
+    source: str
+    title: str
+    type: str
+    sha256: str
+    bytes: int
+    text: str
+    pages: tuple[Page, ...] = ()
+    passages: int = 0
+    added: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document: `document.text[start:end] == text`, always. `score` is its relevance, 0 to 1."""
+
+    chunk_id: str
+    document_id: str
+    source: str
+    title: str
+    text: str
+    start: int
+    end: int
+    page: int | None = None
+    headings: tuple[str, ...] = ()
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. `temperature` 0 is greedy."""
+
+    temperature: float = 0.0
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+    seed: int = 0
+    max_tokens: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer. `cached_tokens` of the prompt were not computed again."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    reason: FinishReason
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the answer, never half a character. The last one carries `finish`; its text may be empty."""
+
+    text: str
+    finish: Finish | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question and its answer, as a session keeps them. `sources` are in the shape of the protocol."""
+
+    message_id: str
+    question: str
+    answer: str
+    sources: list[dict[str, object]] = field(default_factory=list)
+
+
+class CancelFlag(Protocol):
+    """Set from one thread, looked at from another; a `threading.Event` is one."""
+
+    def is_set(self) -> bool: ...
+
+    def set(self) -> None: ...
+
+
+class Generator(Protocol):
+    """Messages to tokens."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context(self) -> int:
+        """Tokens that a prompt and its answer may have together."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters the model has: small ones need narrow evidence."""
+        ...
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of the rendered prompt. Blocks; call it off the event loop."""
+        ...
+
+    def generate(
+        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag
+    ) -> AsyncGenerator[Token, None]:
+        """The answer's tokens; the last one carries `finish`. Setting `cancel` ends it within one token.
+
+        Closing the iterator sets `cancel` too. Raises `RagError` GEN-003, GEN-004 or GEN-999.
+        """
+        ...
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors of shape `(len(texts), dimension)`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    async def embed(self, texts: Sequence[str]) -> Vectors: ...
+
+
+class Store(Protocol):
+    """Documents and their passages."""
+
+    async def upsert(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None: ...
+
+    async def delete(self, document_id: str) -> bool: ...
+
+    async def sha256(self, document_id: str) -> str | None:
+        """The SHA-256 of the content that is stored for the id, or None."""
+        ...
+
+    async def optimize(self) -> None:
+        """Housekeeping after writes."""
+        ...
+
+    async def search(self, query: str, vector: Vectors, k: int) -> list[Passage]: ...
+
+    async def counts(self) -> tuple[int, int]:
+        """How many documents and how many passages there are."""
+        ...

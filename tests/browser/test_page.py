@@ -1,0 +1,312 @@
+"""The page in a real browser against a real server. Assertions are about structure: a small model may say anything."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("selenium", reason="selenium is not installed")
+
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+pytestmark = pytest.mark.browser
+
+ANSWER_S = 120
+PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+in_english = pytest.mark.parametrize("language", ["en"], indirect=True)
+
+
+class Page:
+    """What a person sees and does, by the names existing browser suites use."""
+
+    def __init__(self, driver, url: str) -> None:
+        self.driver = driver
+        driver.get(f"{url}/")
+        self.until(lambda: self.status() in ("연결됨", "Connected"), 30)
+
+    def until(self, condition: Callable[[], object], seconds: float = ANSWER_S):
+        waiting = WebDriverWait(self.driver, seconds, 0.05, [StaleElementReferenceException])
+        return waiting.until(lambda _: condition())
+
+    def all(self, test_id: str) -> list:
+        return self.driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')
+
+    def one(self, test_id: str):
+        (element,) = self.all(test_id)
+        return element
+
+    def shown(self, test_id: str) -> list:
+        return [element for element in self.all(test_id) if element.is_displayed()]
+
+    def texts(self, test_id: str) -> list[str]:
+        return [element.text for element in self.all(test_id)]
+
+    def status(self) -> str:
+        return self.one("connection-status").text
+
+    def ask(self, question: str) -> None:
+        self.one("chat-input").send_keys(question)
+        self.one("send-button").click()
+
+    def idle(self) -> bool:
+        return not self.shown("stop-button")
+
+    def phases(self) -> list[str]:
+        return self.driver.execute_script(
+            "return Array.from(document.querySelectorAll('.turn'), (turn) => turn.dataset.phase)"
+        )
+
+    def overflow(self) -> int:
+        return self.driver.execute_script("return document.documentElement.scrollWidth - innerWidth")
+
+
+@pytest.fixture
+def page(driver, server) -> Page:
+    return Page(driver, server.url)
+
+
+@pytest.mark.parametrize(("language", "words"), [("ko", "연결"), ("en", "connected")], indirect=["language"])
+def test_connection_state_in_the_language_of_the_browser(page: Page, language: str, words: str) -> None:
+    assert words in page.status().lower()
+    assert page.driver.execute_script("return document.documentElement.lang") == language
+
+
+@pytest.mark.parametrize(
+    ("language", "question"),
+    [("ko", "RAG Standard는 무엇인가요?"), ("en", "How do I add documents?")],
+    indirect=["language"],
+)
+def test_question_streams_an_answer_with_sources_that_open(page: Page, question: str) -> None:
+    page.driver.execute_script(
+        """window.lengths = [];
+        new MutationObserver(() => {
+          const answer = document.querySelector('[data-testid="assistant-message"]');
+          if (answer) window.lengths.push(answer.textContent.length);
+        }).observe(document.getElementById('log'), {subtree: true, childList: true, characterData: true});"""
+    )
+    page.ask(question)
+    assert page.texts("user-message") == [question]
+    assert page.shown("loading-indicator") or page.shown("assistant-message")
+    page.until(lambda: page.shown("assistant-message"))
+    assert not page.all("loading-indicator")
+    page.until(page.idle)
+
+    assert page.phases() == ["done"], page.texts("error-message")
+    assert page.one("assistant-message").text.strip()
+    lengths = page.driver.execute_script("return window.lengths")
+    assert len(set(lengths)) > 2, "the answer came at once instead of streaming"
+    assert lengths == sorted(lengths)
+
+    sources = page.shown("source")
+    assert sources
+    assert sources[0].text.startswith("[1]")
+    assert "%" in sources[0].text
+    assert not page.shown("source-passage")
+    sources[0].find_element(By.TAG_NAME, "summary").click()
+    (passage,) = page.until(lambda: page.shown("source-passage"))
+    assert passage.text.strip()
+    assert page.shown("source-file")[0].text.strip()
+
+
+def test_stop_ends_the_answer_and_the_next_question_is_answered(page: Page) -> None:
+    page.ask("이 제품의 모든 기능을 처음부터 끝까지 아주 길고 자세하게 설명해 주세요.")
+    page.one("stop-button").click()
+    page.until(page.idle, 30)
+    assert page.phases() == ["stopped"], page.texts("error-message")
+    assert not page.all("loading-indicator")
+    assert page.shown("answer-note")
+
+    page.ask("모델을 바꾸려면 어떻게 하나요?")
+    page.until(page.idle)
+    assert page.phases() == ["stopped", "done"]
+
+
+def test_questions_asked_meanwhile_wait_their_turn(page: Page) -> None:
+    page.ask("첫 번째 질문입니다. 문서를 어떻게 추가하나요?")
+    page.ask("두 번째 질문입니다. 모델은 어떻게 바꾸나요?")
+    assert len(page.all("user-message")) == 2
+    page.until(page.idle)
+    assert page.phases() == ["done", "done"]
+
+
+def test_enter_while_a_syllable_is_composed_does_not_send(page: Page) -> None:
+    box = page.one("chat-input")
+    box.send_keys("안녕하세")
+    for init in ("{isComposing: true}", "{keyCode: 229}"):
+        left_alone = page.driver.execute_script(
+            f"""const init = {{key: 'Enter', bubbles: true, cancelable: true, ...{init}}};
+            return arguments[0].dispatchEvent(new KeyboardEvent('keydown', init));""",
+            box,
+        )
+        assert left_alone, "the key belongs to the input method"
+    assert not page.all("user-message")
+    assert box.get_attribute("value") == "안녕하세"
+
+
+def test_shift_enter_breaks_the_line_and_enter_sends(page: Page) -> None:
+    box = page.one("chat-input")
+    box.send_keys("첫 줄", Keys.SHIFT, Keys.ENTER, Keys.NULL, "둘째 줄")
+    assert box.get_attribute("value") == "첫 줄\n둘째 줄"
+    box.send_keys(Keys.ENTER)
+    assert page.texts("user-message") == ["첫 줄\n둘째 줄"]
+    assert box.get_attribute("value") == ""
+
+
+def test_white_space_is_no_question(page: Page) -> None:
+    page.one("chat-input").send_keys("   ", Keys.ENTER)
+    assert not page.one("send-button").is_enabled()
+    assert not page.all("user-message")
+
+
+def test_length_is_counted_in_characters_and_limited(page: Page) -> None:
+    box = page.one("chat-input")
+
+    def fill(count: int) -> None:
+        page.driver.execute_script(
+            """arguments[0].value = '😀'.repeat(arguments[1]);
+            arguments[0].dispatchEvent(new InputEvent('input', {bubbles: true}));""",
+            box,
+            count,
+        )
+
+    fill(8_999)
+    assert not page.shown("character-counter")
+    fill(10_000)
+    assert "10,000" in page.one("character-counter").text
+    assert page.one("send-button").is_enabled()
+    fill(10_001)
+    assert not page.one("send-button").is_enabled()
+    box.send_keys(Keys.ENTER)
+    assert not page.all("user-message")
+
+
+def test_markup_in_a_question_stays_text(page: Page) -> None:
+    markup = '<script>window.harmed = 1</script><img src="x" onerror="window.harmed = 1"><b>b</b>'
+    page.ask(markup)
+    assert page.texts("user-message") == [markup]
+    page.until(page.idle)
+    assert page.driver.execute_script("return window.harmed") is None
+    assert not page.driver.find_elements(By.CSS_SELECTOR, "#log img, #log script, #log b")
+
+
+def test_phone_width_needs_no_sideways_scroll(page: Page) -> None:
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    assert page.overflow() <= 0
+    page.ask(f"{'가' * 300} https://{'a' * 300}.example/ 는 무엇인가요?")
+    page.until(page.idle)
+    for source in page.shown("source"):
+        page.driver.execute_script("arguments[0].open = true", source)
+    assert page.overflow() <= 0
+    inside = "return document.getElementById('scroller').scrollWidth - document.getElementById('scroller').clientWidth"
+    assert page.driver.execute_script(inside) <= 0
+    for test_id in ("chat-input", "send-button", "documents-button", "language-button"):
+        box = page.one(test_id).rect
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"], test_id
+    page.one("documents-button").click()
+    assert page.shown("documents-panel")
+    assert page.overflow() <= 0
+
+
+def test_language_switch_reaches_the_page_and_is_kept(page: Page) -> None:
+    page.one("language-button").click()
+    page.until(lambda: page.status() == "Connected", 30)
+    assert page.driver.execute_script("return document.documentElement.lang") == "en"
+    assert page.one("send-button").get_attribute("aria-label") == "Send"
+    page.driver.refresh()
+    page.until(lambda: page.status() == "Connected", 30)
+
+
+def test_new_chat_clears_the_conversation_and_changes_the_session(page: Page) -> None:
+    session = "return sessionStorage.getItem('session')"
+    before = page.driver.execute_script(session)
+    page.ask("문서를 어떻게 추가하나요?")
+    page.one("new-chat-button").click()
+    assert not page.all("user-message")
+    assert page.idle()
+    assert page.driver.execute_script(session) != before
+    page.until(lambda: page.status() == "연결됨", 30)
+    page.driver.find_element(By.CSS_SELECTOR, '[data-testid="example-question"]').click()
+    page.until(page.idle)
+    assert page.phases() == ["done"]
+
+
+def test_lost_connection_interrupts_the_answer_and_it_can_be_asked_again(driver, server) -> None:
+    hold = """window.sockets = [];
+    window.WebSocket = class extends WebSocket {
+      constructor(...all) { super(...all); window.sockets.push(this); }
+    };"""
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": hold})
+    page = Page(driver, server.url)
+    page.ask("이 제품의 모든 기능을 처음부터 끝까지 아주 길고 자세하게 설명해 주세요.")
+    driver.execute_script("window.sockets.at(-1).close()")
+    page.until(page.idle, 30)
+    assert page.phases() == ["interrupted"]
+    page.until(lambda: page.status() == "연결됨", 30)
+    page.one("retry-button").click()
+    page.until(page.idle)
+    assert page.phases() == ["done"], page.texts("error-message")
+    assert len(page.all("user-message")) == 1
+
+
+def test_uploaded_file_is_followed_to_its_end(page: Page, tmp_path: Path) -> None:
+    document = tmp_path / "메모.md"
+    document.write_text("# 메모\n\n회의는 수요일 오전 열 시에 본관 3층에서 합니다.\n", encoding="utf-8")
+    page.until(lambda: page.one("figures").text, 30)
+    page.one("documents-button").click()
+    page.one("file-input").send_keys(str(document))
+    job = page.until(lambda: page.shown("job"), 10)[0]
+    page.until(lambda: job.get_attribute("data-state") in ("stored", "failed", "cancelled"))
+    assert job.get_attribute("data-state") == "stored", job.text
+    assert "메모.md" in job.text
+
+
+@in_english
+def test_refused_file_says_why(page: Page, tmp_path: Path) -> None:
+    program = tmp_path / "tool.exe"
+    program.write_bytes(b"MZ\x90\x00" + bytes(60))
+    page.one("documents-button").click()
+    page.one("file-input").send_keys(str(program))
+    job = page.until(lambda: page.shown("job"), 10)[0]
+    page.until(lambda: job.get_attribute("data-state") == "failed", 60)
+    assert job.find_element(By.CLASS_NAME, "error-message").text
+
+
+def test_page_talks_to_its_own_host_only_and_breaks_no_policy(page: Page, server) -> None:
+    page.ask("문서를 어떻게 추가하나요?")
+    page.until(page.idle)
+    page.one("documents-button").click()
+    time.sleep(0.5)
+    own = urlsplit(server.url).netloc
+
+    urls = page.driver.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert urls
+    for entry in page.driver.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            urls.append(message["params"]["request"]["url"])
+        elif message["method"] == "Network.webSocketCreated":
+            urls.append(message["params"]["url"])
+    # The browser's own start page (chrome:) is in its log too.
+    hosts = {parts.netloc for parts in map(urlsplit, urls) if parts.scheme in ("http", "https", "ws", "wss")}
+    assert any(url.startswith("ws:") for url in urls)
+    assert hosts == {own}
+    severe = [entry["message"] for entry in page.driver.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not severe
+
+
+def test_guides_are_reachable_from_the_page(page: Page) -> None:
+    page.driver.find_element(By.ID, "guides").click()
+    page.until(lambda: len(page.driver.window_handles) == 2, 30)  # the conversation stays open beside them
+    page.driver.switch_to.window(page.driver.window_handles[-1])
+    page.until(lambda: page.driver.find_elements(By.CSS_SELECTOR, "main.prose"), 30)
+    page.driver.find_element(By.CSS_SELECTOR, ".guide-cards a, .guide-list li a").click()
+    page.until(lambda: page.driver.find_elements(By.CSS_SELECTOR, "main.prose h1"), 30)
+    assert page.driver.execute_script("return document.styleSheets[0].cssRules.length") > 20
+    assert page.overflow() <= 0

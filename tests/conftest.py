@@ -1,0 +1,95 @@
+"""Real parts for the tests that need them: the starter models, and one server for the whole run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models import starter
+
+ROOT = Path(__file__).resolve().parent.parent
+START_TIMEOUT = 300.0
+
+
+@dataclass
+class Server:
+    """`server.py` in a process of its own, on a free port."""
+
+    process: subprocess.Popen[str]
+    data_dir: Path
+    lines: list[str] = field(default_factory=list)
+    url: str = ""
+
+    @property
+    def ws_url(self) -> str:
+        return self.url.replace("http", "ws", 1) + "/chat-ws"
+
+    def health(self) -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(self.url + "/health", timeout=10) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            return json.load(error)
+
+    def wait(self) -> Server:
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if not self.url:
+                found = re.search(r"http://\S+", "".join(self.lines))
+                self.url = found.group(0).rstrip(".") if found else ""
+            elif self.health()["status"] != "loading":
+                return self
+            time.sleep(0.1)
+        raise AssertionError("the server did not start:\n" + "".join(self.lines))
+
+    def stop(self, sig: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        return self.process.wait(timeout=30)
+
+
+def start_server(data_dir: Path, models_dir: Path, arguments: Sequence[str] = (), wrap: Sequence[str] = ()) -> Server:
+    command = [*wrap, sys.executable, "-u", str(ROOT / "server.py"), "--port", "0", "--data-dir", str(data_dir)]
+    command += ["--models-dir", str(models_dir), "--offline", *arguments]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ | {"LANG": "C.UTF-8"}
+    )
+    server = Server(process, data_dir)
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            server.lines.append(line)
+
+    threading.Thread(target=read, daemon=True).start()
+    return server
+
+
+@pytest.fixture(scope="session")
+def starter_models() -> Path:
+    """The models directory with both starter models, fetched if they are not there."""
+    directory = ROOT / "models"
+    starter.fetch(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def server(starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server with the guides as its documents."""
+    running = start_server(tmp_path_factory.mktemp("data"), starter_models, ["--max-tokens", "96"]).wait()
+    yield running
+    running.stop()

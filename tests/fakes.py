@@ -1,0 +1,260 @@
+"""Stand-ins for the slow parts: scripted, deterministic, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from rag.types import CancelFlag, Document, Finish, Message, Passage, Sampling, Token, Turn, Usage, Vectors
+
+# Every wait in a test ends here at the latest; a test that needs it has failed.
+PATIENCE = 10.0
+END = 256
+
+
+class Clock:
+    """Seconds that pass only when told."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+# The parts of an engine: a token is a byte of UTF-8, so that pieces are often half a character.
+
+
+@dataclass
+class ScriptedModel:
+    """A prompt's tokens are the bytes of its contents. `threads` are those that tokenized."""
+
+    name: str = "scripted"
+    parameters: int = 7_000_000_000
+    threads: set[int] = field(default_factory=set)
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> list[int]:
+        self.threads.add(threading.get_ident())
+        return list("".join(message.content for message in messages).encode())
+
+    def piece(self, token: int) -> bytes:
+        return bytes([token])
+
+    def ends(self, token: int) -> bool:
+        return token == END
+
+
+@dataclass
+class ScriptedContext:
+    """Model memory that keeps its rows, and refuses to compute anywhere but at their end.
+
+    `script` is called on the decode thread with the number of the call (from 1); what it returns, or the abort
+    callback, is the code of the decode. As in the library, a decode that ends badly leaves some of its rows behind.
+    """
+
+    size: int = 4096
+    batch_size: int = 512
+    script: Callable[[int], int] = lambda call: 0
+    heeds_abort: bool = True
+    cuttable: bool = True
+    rows: list[int] = field(default_factory=list)
+    pieces: list[list[int]] = field(default_factory=list)
+    closed: bool = False
+    abort: Callable[[], bool] = lambda: False
+
+    def decode(self, tokens: Sequence[int], start: int, *, output: Literal["none", "last", "all"]) -> int:
+        assert start == len(self.rows), "rows with a gap, or over others"
+        assert 0 < len(tokens) <= self.batch_size
+        assert start + len(tokens) <= self.size
+        self.pieces.append(list(tokens))
+        code = self.script(len(self.pieces)) or (2 if self.heeds_abort and self.abort() else 0)
+        self.rows += tokens if code == 0 else [-1]
+        return code
+
+    def cut(self, start: int) -> bool:
+        if start and not self.cuttable:
+            return False
+        del self.rows[start:]
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class ScriptedSamplers:
+    """Makes samplers that say the replies in turn (then END), and keep the rows that each began from."""
+
+    context: ScriptedContext
+    replies: Iterator[Iterable[int]] = iter(())
+    began: list[list[int]] = field(default_factory=list)
+    open: int = 0
+
+    def __call__(self, sampling: Sampling) -> ScriptedSampler:
+        self.open += 1
+        return ScriptedSampler(self, iter(next(self.replies, ())))
+
+
+@dataclass
+class ScriptedSampler:
+    made_by: ScriptedSamplers
+    reply: Iterator[int]
+    begun: bool = False
+
+    def sample(self) -> int:
+        if not self.begun:
+            self.begun = True
+            self.made_by.began.append(list(self.made_by.context.rows))
+        return next(self.reply, END)
+
+    def close(self) -> None:
+        self.made_by.open -= 1
+
+
+# The seams of rag.types.
+
+
+@dataclass
+class ScriptedGenerator:
+    """Says `reply`, word by word. `prompts` are those it was given; `wait` holds it back before each word."""
+
+    reply: str = "The answer is 42 [1]."
+    name: str = "scripted"
+    context: int = 4096
+    parameters: int = 7_000_000_000
+    prompts: list[list[Message]] = field(default_factory=list)
+    wait: Callable[[], asyncio.Event | None] = lambda: None
+    error: Exception | None = None
+
+    def count(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content.split()) for message in messages)
+
+    async def generate(
+        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag
+    ) -> AsyncGenerator[Token, None]:
+        self.prompts.append(list(messages))
+        said = 0
+        try:
+            for word in re.findall(r"\s*\S+", self.reply):
+                event = self.wait()
+                if event:
+                    await event.wait()
+                if cancel.is_set():
+                    break
+                said += 1
+                yield Token(word)
+                if self.error:
+                    raise self.error
+            reason: Literal["cancelled", "stop"] = "cancelled" if cancel.is_set() else "stop"
+            yield Token("", Finish(reason, Usage(self.count(messages), 0, said)))
+        finally:
+            cancel.set()
+
+
+@dataclass
+class HashEmbedder:
+    """Unit vectors of hashed words: texts that share words are near. `texts` are those it was given."""
+
+    name: str = "hashed words"
+    dimension: int = 64
+    texts: list[str] = field(default_factory=list)
+    wait: asyncio.Event | None = None
+    error: Exception | None = None
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        self.texts += texts
+        if self.wait:
+            await self.wait.wait()
+        if self.error:
+            raise self.error
+        return np.stack([self.vector(text) for text in texts])
+
+    def vector(self, text: str) -> Vectors:
+        vector = np.zeros(self.dimension, dtype=np.float32)
+        for word in re.findall(r"\w+", text.lower()):
+            vector[int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]) % self.dimension] += 1
+        length = float(np.linalg.norm(vector))
+        return vector / length if length else vector
+
+
+@dataclass
+class MemoryStore:
+    """A `Store` of two dictionaries. `error` is raised by every call."""
+
+    documents: dict[str, Document] = field(default_factory=dict)
+    passages: dict[str, list[Passage]] = field(default_factory=dict)
+    upserts: int = 0
+    optimized: int = 0
+    error: Exception | None = None
+
+    async def upsert(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None:
+        self._check()
+        assert len(passages) == len(vectors)
+        self.upserts += 1
+        self.documents[document.id] = document
+        self.passages[document.id] = list(passages)
+
+    async def delete(self, document_id: str) -> bool:
+        self._check()
+        self.passages.pop(document_id, None)
+        return self.documents.pop(document_id, None) is not None
+
+    async def sha256(self, document_id: str) -> str | None:
+        self._check()
+        return self.documents[document_id].sha256 if document_id in self.documents else None
+
+    async def optimize(self) -> None:
+        self._check()
+        self.optimized += 1
+
+    async def search(self, query: str, vector: Vectors, k: int) -> list[Passage]:
+        """Passages that hold a word of the query, the share of its words as the score."""
+        self._check()
+        wanted = set(query.lower().split())
+        found = [
+            replace(passage, score=len(wanted & set(passage.text.lower().split())) / max(1, len(wanted)))
+            for passages in self.passages.values()
+            for passage in passages
+        ]
+        return sorted((passage for passage in found if passage.score), key=lambda passage: -passage.score)[:k]
+
+    async def counts(self) -> tuple[int, int]:
+        self._check()
+        return len(self.documents), sum(map(len, self.passages.values()))
+
+    def _check(self) -> None:
+        if self.error:
+            raise self.error
+
+
+# The nouns, with as little as a test needs to say.
+
+
+def make_document(text: str, id: str = "doc", **fields: object) -> Document:
+    values: dict[str, object] = {
+        "source": f"{id}.md",
+        "title": "Title",
+        "type": "md",
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "bytes": len(text.encode()),
+    }
+    return Document(id=id, text=text, **values | fields)  # type: ignore[arg-type]
+
+
+def make_passage(text: str, number: int = 0, document_id: str = "doc", **fields: object) -> Passage:
+    values: dict[str, object] = {"source": f"{document_id}.md", "title": "Title", "start": 0, "end": len(text)}
+    return Passage(chunk_id=f"{document_id}-{number:05d}", document_id=document_id, text=text, **values | fields)  # type: ignore[arg-type]
+
+
+def make_turn(number: int, words: int = 1) -> Turn:
+    return Turn(f"m{number}", f"question{number} " * words, f"answer{number} " * words)

@@ -1,0 +1,56 @@
+/** What no file of the page may do: these hold the page's safety and its independence from other hosts. */
+
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+
+const web = new URL('../../web/', import.meta.url);
+const read = (folder) =>
+  readdirSync(new URL(`${folder}/`, web)).map((name) => ({
+    name: `${folder}/${name}`,
+    text: readFileSync(new URL(`${folder}/${name}`, web), 'utf8'),
+  }));
+const statics = read('static');
+const templates = read('templates');
+const scripts = statics.filter(({ name }) => name.endsWith('.js'));
+
+test('no script turns text into markup or code', () => {
+  const forbidden = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment|setHTML|\beval\b|new Function|setTimeout\(\s*['"`]/;
+  assert.ok(scripts.length >= 6);
+  for (const { name, text } of scripts) assert.doesNotMatch(text, forbidden, name);
+});
+
+test('no file names another host', () => {
+  for (const { name, text } of [...statics, ...templates]) {
+    const addresses = text.match(/(?:https?:)?\/\/[\w-]+\.[\w.-]+/gi) ?? [];
+    // The name of the SVG namespace is an identifier; nothing is fetched from it.
+    assert.deepEqual(addresses.filter((address) => address !== 'http://www.w3.org'), [], name);
+  }
+});
+
+test('templates hold no inline script or style, which the security policy would refuse', () => {
+  for (const { name, text } of templates) {
+    assert.doesNotMatch(text, /<style|\sstyle=|\son\w+=|javascript:/i, name);
+    for (const [, attributes] of text.matchAll(/<script([^>]*)>/g)) assert.match(attributes, /\ssrc=/, name);
+  }
+});
+
+test('addresses in templates are relative, so that the page works under a path prefix', () => {
+  for (const { name, text } of templates) assert.doesNotMatch(text, /(?:href|src|action)="\//, name);
+});
+
+test('the page carries the names that existing browser suites use', () => {
+  const page = templates.find(({ name }) => name.endsWith('index.html')).text;
+  for (const id of [
+    'chat-input',
+    'send-button',
+    'stop-button',
+    'user-message',
+    'assistant-message',
+    'loading-indicator',
+    'connection-status',
+    'source',
+  ]) {
+    assert.equal(page.split(`data-testid="${id}"`).length, 2, id);
+  }
+});

@@ -1,0 +1,102 @@
+"""The arrows between the modules, held by reading the imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RAG = {file.stem: file for file in (ROOT / "rag").glob("*.py") if file.stem != "__init__"}
+PROJECT = [ROOT / "server.py", *(file for folder in ("rag", "web") for file in (ROOT / folder).glob("*.py"))]
+
+# What each module of rag/ may import from rag/. `service` puts the parts together, and `doctor` looks at them all.
+ARROWS: dict[str, set[str]] = {
+    "errors": set(),
+    "types": set(),
+    "jsonfile": set(),
+    "slots": set(),
+    "ranking": set(),
+    "settings": {"errors"},
+    "protocol": {"errors", "types"},
+    "sessions": {"errors", "types"},
+    "llama": {"errors", "types"},
+    "probe": {"llama", "jsonfile", "errors", "types"},
+    "engine": {"slots", "errors", "types"},
+    "embedder": {"llama", "errors", "types"},
+    "store": {"ranking", "errors", "types"},
+    "loaders": {"errors", "types"},
+    "chunking": {"types"},
+    "retrieval": {"errors", "types"},
+    "ingest": {"loaders", "chunking", "errors", "types"},
+    "prompt": {"ranking", "chunking", "errors", "types"},
+    "chat": {"protocol", "sessions", "retrieval", "prompt", "errors", "types"},
+    "service": set(RAG) - {"service", "doctor"},
+    "doctor": set(RAG) - {"doctor"},
+}
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Dotted names that the file imports, wherever in it; relative ones made absolute."""
+    package = list(file.relative_to(ROOT).parts[:-1])
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = [*base, *(node.module or "").split(".")] if node.module else base
+            yield from (".".join([*module, alias.name]) for alias in node.names)
+
+
+def inside_rag(file: Path) -> set[str]:
+    """The modules of rag/ that the file imports."""
+    return {name.split(".")[1] for name in imports(file) if name.startswith("rag.") and name.split(".")[1] in RAG}
+
+
+def importers(package: str, files: list[Path]) -> set[str]:
+    return {
+        str(file.relative_to(ROOT)) for file in files if any(name.split(".")[0] == package for name in imports(file))
+    }
+
+
+def test_the_reading_of_imports_sees_what_is_there() -> None:
+    assert {"ranking", "chunking", "errors", "types"} <= inside_rag(RAG["prompt"])
+    assert "rag/llama.py" in importers("llama_cpp", PROJECT)
+
+
+@pytest.mark.parametrize("module", sorted(RAG))
+def test_arrows_point_only_where_the_layout_says(module: str) -> None:
+    assert module in ARROWS, "a new module: say here what it may import"
+    assert inside_rag(RAG[module]) <= ARROWS[module]
+
+
+def test_the_layout_has_no_circle() -> None:
+    left = {module: arrows & set(ARROWS) for module, arrows in ARROWS.items()}
+    while left:
+        free = {module for module, arrows in left.items() if not arrows & set(left)}
+        assert free, f"in a circle: {sorted(left)}"
+        left = {module: arrows for module, arrows in left.items() if module not in free}
+
+
+@pytest.mark.parametrize("package", ["web", "aiohttp", "aiohttp_jinja2", "server", "tests"])
+def test_rag_knows_nothing_of_http(package: str) -> None:
+    assert importers(package, list(RAG.values())) == set()
+
+
+@pytest.mark.parametrize(
+    ("package", "module"), [("llama_cpp", "rag/llama.py"), ("lancedb", "rag/store.py"), ("pypdfium2", "rag/loaders.py")]
+)
+def test_each_library_has_one_importer(package: str, module: str) -> None:
+    assert importers(package, PROJECT) == {module}
+
+
+def test_only_settings_read_the_environment() -> None:
+    readers = set()
+    for file in PROJECT:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            name = node.attr if isinstance(node, ast.Attribute) else node.name if isinstance(node, ast.alias) else ""
+            if name in ("environ", "environb", "getenv", "getenvb"):
+                readers.add(str(file.relative_to(ROOT)))
+    assert readers == {"rag/settings.py"}

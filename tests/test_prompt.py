@@ -1,0 +1,169 @@
+"""The prompt keeps its budget, gives up the oldest first, and numbers what the sources number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pytest
+
+from rag import prompt
+from rag.errors import RagError
+from rag.types import Message, Passage, Turn
+from tests.fakes import make_passage, make_turn
+
+LARGE, SMALL = 7_000_000_000, 135_000_000
+PASSAGES = [make_passage(f"alpha{number} beta. gamma delta. " * 3, number, title=f"T{number}") for number in range(4)]
+
+
+def words(messages: Sequence[Message]) -> int:
+    return sum(len(message.content.split()) for message in messages)
+
+
+def build(
+    question: str = "what is beta?",
+    history: Sequence[Turn] = (),
+    passages: Sequence[Passage] = tuple(PASSAGES),
+    context: int = 4000,
+    max_tokens: int = 500,
+    parameters: int = LARGE,
+) -> list[Message]:
+    return prompt.build(
+        question, history, passages, context=context, max_tokens=max_tokens, parameters=parameters, count=words
+    )
+
+
+def test_it_is_laid_out_from_what_changes_least_to_what_changes_most() -> None:
+    messages = build(history=[make_turn(1), make_turn(2)])
+    assert [message.role for message in messages] == ["system", *["user", "assistant"] * 2, "user"]
+    assert [message.content.strip() for message in messages[1:5]] == ["question1", "answer1", "question2", "answer2"]
+    assert messages[-1].content.endswith("\n\nQuestion: what is beta?")
+
+
+def test_the_next_prompt_begins_as_this_one_did() -> None:
+    first = build(history=[make_turn(1)])
+    second = build(history=[make_turn(1), make_turn(2)])
+    assert second[: len(first) - 1] == first[:-1]
+
+
+@pytest.mark.parametrize(
+    ("question", "lang"),
+    [
+        ("What is it?", "en"),
+        ("보증 기간은?", "ko"),
+        ("What does 보증 mean in English?", "en"),
+        ("X200의 보증은 몇 년?", "ko"),
+        ("?", "en"),
+    ],
+)
+def test_system_text_and_question_are_in_the_language_of_the_question(question: str, lang: str) -> None:
+    assert prompt.language_of(question) == lang
+    messages = build(question)
+    assert messages[0].content == prompt.SYSTEM[lang]  # type: ignore[index]
+    assert messages[-1].content.endswith(f"{prompt.QUESTION[lang]}: {question}")  # type: ignore[index]
+
+
+def numbered(messages: Sequence[Message]) -> dict[int, str]:
+    """Number of each passage in the prompt, and its title."""
+    return {int(number): title for number, title in re.findall(r"^\[(\d+)\] (.*)$", messages[-1].content, re.M)}
+
+
+def test_citations_number_the_passages_from_1_in_order() -> None:
+    assert numbered(build()) == {1: "T0", 2: "T1", 3: "T2", 4: "T3"}
+
+
+def test_a_small_model_gets_single_sentences_under_the_numbers_of_their_passages() -> None:
+    passages = [
+        make_passage("Bread is baked. Dough rests.", 0, title="Bread"),
+        make_passage("Rain falls. The warranty of the X200 lasts two years. Snow falls.", 1, title="Warranty"),
+    ]
+    narrow = prompt.narrowed("How long is the X200 warranty?", passages, most=1)
+    assert narrow == ["", "The warranty of the X200 lasts two years."]
+    messages = build("How long is the X200 warranty?", passages=passages, parameters=SMALL)
+    assert numbered(messages)[2] == "Warranty"
+    wide = build("How long is the X200 warranty?", passages=passages, parameters=LARGE)
+    assert passages[1].text in wide[-1].content
+
+
+def test_a_passage_without_a_chosen_sentence_leaves_its_number_to_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    passages = [make_passage("Bread is baked.", 0, title="Bread"), make_passage("Beta is two.", 1, title="Beta")]
+    narrow = prompt.narrowed
+    monkeypatch.setattr(prompt, "narrowed", lambda question, passages: narrow(question, passages, most=1))
+    assert numbered(build("What is beta?", passages=passages, parameters=SMALL)) == {2: "Beta"}
+
+
+def test_chosen_sentences_keep_their_order_in_the_passage() -> None:
+    passage = make_passage("Beta first. Noise here. Beta beta gamma second. Noise there.")
+    assert prompt.narrowed("beta gamma", [passage], most=2) == ["Beta first. Beta beta gamma second."]
+
+
+def test_of_equal_sentences_the_better_passage_wins() -> None:
+    worse, better = make_passage("Beta one.", 0, score=0.1), make_passage("Beta two.", 1, score=0.9)
+    assert prompt.narrowed("beta", [worse, better], most=1) == ["", "Beta two."]
+
+
+@pytest.mark.parametrize("parameters", [LARGE, SMALL])
+@pytest.mark.parametrize("context", [60, 80, 100, 150, 200, 300, 500, 1000])
+def test_the_budget_is_kept_with_room_for_an_answer(context: int, parameters: int) -> None:
+    history = [make_turn(number, words=10) for number in range(20)]
+    messages = build(history=history, context=context, max_tokens=40, parameters=parameters)
+    assert words(messages) <= context - min(40, context // 4)
+    assert messages[-1].content.endswith("Question: what is beta?")
+
+
+def test_a_long_answer_may_take_a_quarter_of_the_context_and_no_more() -> None:
+    history = [make_turn(number, words=10) for number in range(50)]
+    kept = words(build(history=history, context=400, max_tokens=100_000))
+    assert kept <= 300
+    assert kept > 150
+
+
+def test_the_oldest_turns_go_first_and_before_any_passage() -> None:
+    history = [make_turn(number, words=10) for number in range(16)]
+    seen = []
+    for context in range(700, 80, -20):
+        messages = build(history=history, context=context)
+        kept = [message.content.split()[0] for message in messages[1:-1:2]]
+        assert kept == [f"question{number}" for number in range(16 - len(kept), 16)]
+        assert not kept or len(numbered(messages)) == 4
+        seen.append((len(kept), len(numbered(messages))))
+    assert seen == sorted(seen, reverse=True)
+    assert seen[0] == (16, 4)
+    assert seen[-1] < (0, 4)
+
+
+def test_the_last_passages_go_next_and_the_rest_keep_their_numbers() -> None:
+    system = len(prompt.SYSTEM["en"].split())
+    messages = build(context=(system + 40) * 4 // 3, max_tokens=10_000)
+    assert list(numbered(messages).items()) == [(1, "T0"), (2, "T1")]
+
+
+def test_a_question_that_does_not_fit_alone_is_gen_003_with_a_length_that_would() -> None:
+    question = "word " * 1000
+    with pytest.raises(RagError) as caught:
+        build(question, history=[make_turn(1)], context=400, max_tokens=100)
+    error = caught.value
+    assert error.code == "GEN-003"
+    assert error.data["limit"] == 300
+    assert error.data["tokens"] > 1000
+    assert words([Message("user", question[: error.data["characters"]])]) < 300
+    assert error.data["characters"] > 100
+
+
+def test_no_passage_and_no_history_still_make_a_prompt() -> None:
+    messages = build(passages=[])
+    assert [message.role for message in messages] == ["system", "user"]
+    assert messages[1].content == "Question: what is beta?"
+
+
+def test_a_long_history_is_cut_with_few_counts() -> None:
+    calls = 0
+
+    def counting(messages: Sequence[Message]) -> int:
+        nonlocal calls
+        calls += 1
+        return words(messages)
+
+    history = [make_turn(number, words=10) for number in range(1000)]
+    prompt.build("beta?", history, PASSAGES, context=300, max_tokens=50, parameters=LARGE, count=counting)
+    assert calls < 20

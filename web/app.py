@@ -1,0 +1,115 @@
+"""The application: routes, middleware, and the parts that open behind the open port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from rag.errors import RagError
+from rag.service import Models, add_guides, open_chat, open_index
+from rag.settings import Settings
+
+from . import chat_ws, documents, middleware, ops, pages
+from .keys import SETTINGS, SOCKETS, STATE, VERSION
+from .state import State
+
+MAX_BODY = 1 << 20
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, version: str, *, models: Models, state: State | None = None) -> web.Application:
+    """The application of one server. It answers at once; `GET /health` tells when the models are loaded.
+
+    With a `state` of ready parts, which stay the caller's, nothing is loaded.
+    """
+    app = web.Application(middlewares=[middleware.errors, middleware.own_address], client_max_size=MAX_BODY)
+    app[SETTINGS] = settings
+    app[STATE] = state or State(
+        model=models.chat.verdict.name if models.chat else "",
+        embed_model=models.embed.verdict.name if models.embed else "",
+    )
+    app[VERSION] = version
+    app[SOCKETS] = set()
+    aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True)
+    app.add_routes(
+        [
+            web.get("/", pages.index),
+            web.get("/guides", pages.guides),
+            web.get("/guides/{slug}", pages.guide),
+            web.get("/chat-ws", chat_ws.chat_ws),
+            web.post("/search", documents.search),
+            web.post("/documents", documents.upload),
+            web.get("/documents/jobs/{id}/events", documents.job_events),
+            web.get("/health", ops.health),
+            web.static("/static", pages.STATIC),
+        ]
+    )
+    app.on_response_prepare.append(middleware.security_headers)
+    app.on_shutdown.append(chat_ws.close_all)
+    if state is None:
+        app.cleanup_ctx.append(_parts(models))
+    return app
+
+
+def _parts(models: Models) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        """Load in the background, so that the page can say how far it is."""
+        stop = asyncio.Event()
+        task = asyncio.create_task(_hold(app[SETTINGS], models, app[STATE], stop), name="parts")
+        yield
+        stop.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    return context
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Wait for `work`, or give it up when `stop` is set."""
+    tasks = [asyncio.create_task(work), asyncio.create_task(stop.wait())]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.Event) -> None:
+    """Open index and chat, keep them until `stop`, close them."""
+
+    def rebuilding(done: int, total: int) -> None:
+        state.done, state.total = done, total
+
+    try:
+        if models.embed is None or models.chat is None:
+            missing = "chat model" if models.chat is None else "embedding model"
+            raise RagError("GEN-002", file="*.gguf", reason=f"no {missing}", directory=str(settings.models_dir))
+        begun = time.monotonic()
+        async with open_index(settings, models.embed, rebuilding) as index:
+            state.index = index
+            async with open_chat(settings, models.chat, index, time.time) as chat:
+                first_start = not any(await index.store.counts())
+                await add_guides(index, settings, pages.GUIDES)
+                if first_start:
+                    # Whoever asks at once, most likely asks about the product.
+                    await _until(stop, index.ingester.join())
+                state.chat = chat
+                state.status = "ok"
+                log.info("ready after %.1f s", time.monotonic() - begun)
+                await stop.wait()
+    except RagError as error:
+        log.error("%s", error.text("en").message)
+        state.error = error
+    except Exception:
+        log.exception("loading failed")
+        state.error = RagError("WS-999-INTERNAL_ERROR")
+    finally:
+        state.chat = state.index = None
+        if state.error is not None:
+            state.status = "error"

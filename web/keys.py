@@ -1,0 +1,14 @@
+"""Typed keys of what the application holds."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from rag.settings import Settings
+
+from .state import State
+
+SETTINGS = web.AppKey("settings", Settings)
+STATE = web.AppKey("state", State)
+VERSION = web.AppKey("version", str)
+SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets", set)

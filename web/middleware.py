@@ -1,0 +1,128 @@
+"""Around every request: whose it is, in which language, and errors as one JSON body."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from yarl import URL
+
+from rag.errors import Lang, RagError
+from rag.protocol import preferred_lang
+
+from .keys import SETTINGS
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+CONTENT_POLICY = (
+    "default-src 'self'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+log = logging.getLogger(__name__)
+
+
+def lang_of(request: web.Request) -> Lang:
+    """`lang` in the query, else the better of `Accept-Language`, else the server's default."""
+    asked = request.query.get("lang")
+    if asked in ("ko", "en"):
+        return "ko" if asked == "ko" else "en"
+    return preferred_lang(request.headers.get("Accept-Language"), request.app[SETTINGS].lang)
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong leaves as the body of the catalogue, with its status."""
+    try:
+        return await handler(request)
+    except RagError as error:
+        return error_response(error, request)
+    except web.HTTPException as exception:
+        if exception.status < 400:
+            raise
+        return error_response(_from_http(exception, request), request)
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return error_response(RagError("WS-999-INTERNAL_ERROR"), request)
+
+
+def error_response(error: RagError, request: web.Request) -> web.Response:
+    response = web.json_response(error.body(lang_of(request)), status=error.status)
+    if error.code == "HTTP-405":
+        response.headers["Allow"] = ", ".join(error.data["allowed"])
+    return response
+
+
+def _from_http(exception: web.HTTPException, request: web.Request) -> RagError:
+    if isinstance(exception, web.HTTPMethodNotAllowed):
+        return RagError("HTTP-405", method=exception.method, allowed=sorted(exception.allowed_methods))
+    if exception.status == 404:
+        return RagError("HTTP-404", path=request.path)
+    if exception.status == 413:
+        return RagError("HTTP-413")
+    return RagError("HTTP-400" if exception.status < 500 else "WS-999-INTERNAL_ERROR")
+
+
+@web.middleware
+async def own_address(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a foreign `Host` (DNS rebinding) and a foreign `Origin` (cross-site requests and sockets)."""
+    host = request.headers.get("Host", "")
+    if not _is_own_host(host, request.app[SETTINGS].host):
+        raise RagError("AUTH-003", name="Host", value=host[:200] or "-")
+    origin = request.headers.get("Origin")
+    if origin is not None and not _same_site(origin, host):
+        raise RagError("AUTH-003", name="Origin", value=origin[:200])
+    return await handler(request)
+
+
+def _is_own_host(header: str, bound: str) -> bool:
+    name = _host_name(f"http://{header}")
+    if name in ("localhost", "127.0.0.1", "::1", bound):
+        return name != ""
+    if _is_loopback(bound):
+        return False
+    # Rebinding needs a name that its owner can point elsewhere; an address or this machine's own name is none.
+    return _is_address(name) or name == socket.gethostname().lower()
+
+
+def _same_site(origin: str, host: str) -> bool:
+    try:
+        parsed = URL(origin)
+        return parsed.scheme in ("http", "https") and parsed.authority.lower() == host.lower()
+    except ValueError:
+        return False
+
+
+def _host_name(url: str) -> str:
+    try:
+        return (URL(url).host or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(bound: str) -> bool:
+    return bound == "localhost" or (_is_address(bound) and ipaddress.ip_address(bound).is_loopback)
+
+
+async def security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """`on_response_prepare`: what the browser may do with the answer."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)

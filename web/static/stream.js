@@ -1,0 +1,170 @@
+/** From the server's five events to the state of one answer. Pure but for the frame painter at the end. */
+
+/** @typedef {'waiting'|'streaming'|'done'|'stopped'|'failed'|'interrupted'} Phase */
+
+/**
+ * @typedef {object} Source
+ * @property {string} title
+ * @property {string} content
+ * @property {number} score
+ * @property {{source: string, chunk_id: string, page?: number}} metadata
+ */
+
+/**
+ * @typedef {object} Answer
+ * @property {string} messageId
+ * @property {string} question
+ * @property {Phase} phase
+ * @property {boolean} started
+ * @property {string} text all tokens so far, joined in order
+ * @property {number} next index of the token that comes next
+ * @property {Record<number, string>} held tokens that came before their turn
+ * @property {Source[]|null} sources null until they arrive
+ * @property {{code: string, message: string, solutions: string[]}|null} error
+ * @property {{tokens: number, ms: number, reason: string}|null} end
+ */
+
+/**
+ * @param {string} messageId
+ * @param {string} question
+ * @returns {Answer}
+ */
+export function newAnswer(messageId, question) {
+  return {
+    messageId,
+    question,
+    phase: 'waiting',
+    started: false,
+    text: '',
+    next: 0,
+    held: {},
+    sources: null,
+    error: null,
+    end: null,
+  };
+}
+
+/** @param {Answer} answer */
+export const hasEnded = (answer) => answer.phase !== 'waiting' && answer.phase !== 'streaming';
+
+/**
+ * The answer after one more event. Events of unknown types and events after the last change nothing.
+ * @param {Answer} answer
+ * @param {any} event
+ * @returns {Answer}
+ */
+export function reduce(answer, event) {
+  if (hasEnded(answer)) return answer;
+  switch (event.type) {
+    case 'stream_start':
+      return { ...answer, started: true };
+    case 'stream_token':
+      return withToken(answer, event);
+    case 'stream_sources':
+      return { ...answer, sources: Array.isArray(event.sources) ? event.sources : [] };
+    case 'stream_end':
+      return {
+        ...withHeld(answer),
+        phase: event.finish_reason === 'cancelled' ? 'stopped' : 'done',
+        end: { tokens: event.total_tokens, ms: event.processing_time_ms, reason: event.finish_reason ?? 'stop' },
+      };
+    case 'stream_error':
+      return {
+        ...withHeld(answer),
+        phase: 'failed',
+        error: {
+          code: String(event.error_code ?? ''),
+          message: String(event.message ?? ''),
+          solutions: Array.isArray(event.solutions) ? event.solutions.map(String) : [],
+        },
+      };
+    default:
+      return answer;
+  }
+}
+
+/**
+ * The connection went away under the answer.
+ * @param {Answer} answer
+ * @returns {Answer}
+ */
+export function interrupt(answer) {
+  return hasEnded(answer) ? answer : { ...withHeld(answer), phase: 'interrupted' };
+}
+
+/**
+ * The person stopped a question that had not been sent yet.
+ * @param {Answer} answer
+ * @returns {Answer}
+ */
+export function stop(answer) {
+  return hasEnded(answer) ? answer : { ...answer, phase: 'stopped' };
+}
+
+function withToken(answer, { index, token }) {
+  if (!Number.isInteger(index) || typeof token !== 'string' || index < answer.next || index in answer.held) {
+    return answer;
+  }
+  const held = { ...answer.held, [index]: token };
+  let { text, next } = answer;
+  for (; next in held; next++) {
+    text += held[next];
+    delete held[next];
+  }
+  return { ...answer, phase: 'streaming', text, next, held };
+}
+
+/** At the end a gap will not be filled any more: show what came after it rather than nothing. */
+function withHeld(answer) {
+  const rest = Object.keys(answer.held)
+    .map(Number)
+    .sort((a, b) => a - b);
+  return { ...answer, text: answer.text + rest.map((index) => answer.held[index]).join(''), held: {} };
+}
+
+/**
+ * Splits a text at its citations `[1]` to `[count]`; other brackets stay text.
+ * @param {string} text
+ * @param {number} count how many sources there are
+ * @returns {(string|number)[]} texts, and citations as numbers
+ */
+export function splitCitations(text, count) {
+  const parts = [];
+  let from = 0;
+  for (const match of text.matchAll(/\[(\d{1,3})\]/g)) {
+    const number = Number(match[1]);
+    if (number < 1 || number > count) continue;
+    if (match.index > from) parts.push(text.slice(from, match.index));
+    parts.push(number);
+    from = match.index + match[0].length;
+  }
+  if (from < text.length) parts.push(text.slice(from));
+  return parts;
+}
+
+/** Paints what was touched once per animation frame, however many tokens came in between. */
+export class FramePainter {
+  #touched = new Set();
+  #paint;
+  #requestFrame;
+
+  /**
+   * @param {(items: any[]) => void} paint
+   * @param {(run: () => void) => void} [requestFrame]
+   */
+  constructor(paint, requestFrame = (run) => requestAnimationFrame(run)) {
+    this.#paint = paint;
+    this.#requestFrame = requestFrame;
+  }
+
+  /** @param {any} item */
+  touch(item) {
+    this.#touched.add(item);
+    if (this.#touched.size > 1) return;
+    this.#requestFrame(() => {
+      const items = [...this.#touched];
+      this.#touched.clear();
+      this.#paint(items);
+    });
+  }
+}

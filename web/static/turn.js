@@ -1,0 +1,211 @@
+/**
+ * One question and its answer on the page. Every text from people, models and documents goes in as a text
+ * node, so nothing in it can become markup.
+ */
+
+import { label, name, relabel, t } from './i18n.js';
+import { hasEnded, splitCitations } from './stream.js';
+
+/** @typedef {import('./stream.js').Answer} Answer */
+/** @typedef {import('./stream.js').Source} Source */
+
+/**
+ * A copy of the first element in a `<template>`, its fixed texts in the current language.
+ * @param {string} id
+ * @returns {HTMLElement}
+ */
+export function fromTemplate(id) {
+  const element = document.getElementById(id).content.firstElementChild.cloneNode(true);
+  relabel(element);
+  return element;
+}
+
+const score = (value) => `${Math.round(100 * Math.min(1, Math.max(0, Number(value) || 0)))}%`;
+
+/** @param {Source} source */
+const titleOf = (source) => String(source.title || source.metadata?.source || '?');
+
+export class Turn {
+  /** @type {Answer} */
+  answer;
+  sent = false;
+  stopping = false;
+  /** What a question that is not sent yet waits for: 'connection', 'model' or 'turn'. */
+  waitsFor = 'connection';
+
+  #root = fromTemplate('turn-template');
+  #loading = this.#root.querySelector('.loading');
+  #reply = null;
+  #painted = null;
+  #tail = null;
+  #settled = 0;
+  #onRetry;
+
+  /**
+   * @param {Answer} answer
+   * @param {(turn: Turn) => void} onRetry
+   */
+  constructor(answer, onRetry) {
+    this.#onRetry = onRetry;
+    this.#root.querySelector('.question').textContent = answer.question;
+    this.begin(answer);
+  }
+
+  get element() {
+    return this.#root;
+  }
+
+  /** Starts over with another answer to the same question. @param {Answer} answer */
+  begin(answer) {
+    this.answer = answer;
+    this.sent = this.stopping = false;
+    this.#reply?.remove();
+    this.#reply = this.#painted = this.#tail = null;
+    this.#settled = 0;
+    this.#root.append(this.#loading);
+    this.paint();
+  }
+
+  /** Brings the elements up to date with the answer; costs as much as what is new in it. */
+  paint() {
+    const { answer } = this;
+    this.#root.dataset.phase = answer.phase;
+    const ended = hasEnded(answer);
+    const text = answer.text.trimStart();
+    if (!text && !ended) return this.#paintLoading();
+    if (!this.#reply) this.#openReply();
+    if (text) this.#paintText(text);
+    if (ended) this.#paintEnd(text);
+  }
+
+  #paintLoading() {
+    const { answer } = this;
+    const text = this.#loading.querySelector('.loading-text');
+    if (this.stopping) label(text, 'wait_stop');
+    else if (!this.sent) label(text, `wait_${this.waitsFor}`);
+    else if (answer.sources?.length) label(text, 'wait_model_reads', { n: answer.sources.length });
+    else label(text, answer.sources ? 'wait_answer' : 'wait_search');
+  }
+
+  #openReply() {
+    this.#loading.remove();
+    this.#reply = fromTemplate('reply-template');
+    this.#reply.setAttribute('aria-busy', 'true');
+    this.#reply.querySelector('.retry').addEventListener('click', () => this.#onRetry(this));
+    this.#root.append(this.#reply);
+    this.#tail = document.createTextNode('');
+    this.#reply.querySelector('.answer').append(this.#tail);
+  }
+
+  /** Text up to the last citation is settled and never touched again; only the tail is written anew. */
+  #paintText(text) {
+    const parts = splitCitations(text.slice(this.#settled), this.answer.sources?.length ?? 0);
+    const tail = typeof parts.at(-1) === 'string' ? parts.pop() : '';
+    for (const part of parts) {
+      this.#tail.before(typeof part === 'number' ? this.#citation(part) : document.createTextNode(part));
+    }
+    this.#settled = text.length - tail.length;
+    if (this.#tail.data !== tail) this.#tail.data = tail;
+  }
+
+  #citation(number) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'citation';
+    button.textContent = `[${number}]`;
+    name(button, 'open_source', { n: String(number), title: titleOf(this.answer.sources[number - 1]) });
+    button.addEventListener('click', () => this.#openSource(number));
+    return button;
+  }
+
+  #openSource(number) {
+    this.#paintSources();
+    const source = this.#reply.querySelectorAll('.source')[number - 1];
+    source.open = true;
+    source.querySelector('summary').focus({ preventScroll: true });
+    source.scrollIntoView({ block: 'nearest' });
+  }
+
+  #paintSources() {
+    const { sources } = this.answer;
+    const section = this.#reply.querySelector('.sources');
+    if (!sources?.length || !section.hidden) return;
+    section.hidden = false;
+    label(section.querySelector('.sources-title'), 'sources', { n: sources.length });
+    section.querySelector('ol').append(...sources.map(sourceItem));
+  }
+
+  #paintEnd(text) {
+    const { answer } = this;
+    if (this.#painted === answer) return;
+    this.#painted = answer;
+    this.#reply.removeAttribute('aria-busy');
+    if (answer.phase === 'failed') this.#paintError();
+    const note = {
+      stopped: 'stopped',
+      interrupted: 'interrupted',
+      done: answer.end?.reason === 'length' ? 'cut' : text ? null : 'empty_answer',
+    }[answer.phase];
+    this.#show('.note', note);
+    this.#reply.querySelector('.answer').hidden = !text && answer.phase !== 'failed';
+    this.#reply.querySelector('.retry').hidden = answer.phase === 'done' && Boolean(text);
+    if (Number.isFinite(answer.end?.ms) && text) {
+      const seconds = (answer.end.ms / 1000).toFixed(1);
+      this.#show('.stats', 'stats', { seconds, tokens: answer.end.tokens ?? 0 });
+    }
+    this.#paintSources();
+  }
+
+  #paintError() {
+    const { code, message, solutions } = this.answer.error;
+    const box = fromTemplate('error-template');
+    box.querySelector('.error-message').textContent = message;
+    fillSolutions(box.querySelector('.solutions'), solutions);
+    label(box.querySelector('.error-code'), 'error_code', { code });
+    this.#reply.querySelector('.answer').append(box);
+  }
+
+  #show(selector, key, values) {
+    const element = this.#reply.querySelector(selector);
+    element.hidden = !key;
+    if (key) label(element, key, values);
+  }
+
+  /** What a screen reader should hear once the answer has ended. */
+  get spoken() {
+    const { answer } = this;
+    const closing = { failed: answer.error?.message, stopped: t('stopped'), interrupted: t('interrupted') };
+    return [answer.text, closing[answer.phase]].filter(Boolean).join(' ');
+  }
+}
+
+/**
+ * @param {HTMLElement} list
+ * @param {string[]} solutions
+ */
+export function fillSolutions(list, solutions) {
+  list.hidden = !solutions.length;
+  for (const solution of solutions) {
+    const item = document.createElement('li');
+    item.textContent = solution;
+    list.append(item);
+  }
+}
+
+/**
+ * @param {Source} source
+ * @param {number} index
+ */
+function sourceItem(source, index) {
+  const item = fromTemplate('source-template');
+  item.querySelector('.source-number').textContent = `[${index + 1}]`;
+  item.querySelector('.source-title').textContent = titleOf(source);
+  const page = source.metadata?.page;
+  const pageElement = item.querySelector('.source-page');
+  pageElement.hidden = !page;
+  if (page) label(pageElement, 'source_page', { page });
+  item.querySelector('.source-score').textContent = score(source.score);
+  item.querySelector('.passage').textContent = String(source.content ?? '');
+  item.querySelector('.source-file').textContent = String(source.metadata?.source ?? '');
+  return item;
+}
