@@ -270,18 +270,25 @@ Files = Sequence[tuple[str, Path]]
 
 async def _ingest_here(settings: Settings, lang: Lang, files: Files) -> list[str]:
     """Ingest in this process. For each file "" or its error."""
+    from rag.ingest import Job
     from rag.service import open_index
 
     models = await asyncio.to_thread(_models, settings, lang)
+    results = []
     async with open_index(settings, models.embed, lambda done, total: None) as index:
-        jobs = [await index.ingester.add_file(path, source, origin=str(path)) for source, path in files]
 
-        async def states(number: int) -> AsyncIterator[dict[str, Any]]:
-            async for job in index.ingester.watch(jobs[number]):
-                error = job.error.body(lang) if job.error else None
-                yield {"state": job.state, "done": job.done, "total": job.total, "error": error}
+        async def states(job: Job) -> AsyncIterator[dict[str, Any]]:
+            async for state in index.ingester.watch(job):
+                error = state.error.body(lang) if state.error else None
+                yield {"state": state.state, "done": state.done, "total": state.total, "error": error}
 
-        results = [await _follow(source, states(number)) for number, (source, _) in enumerate(files)]
+        for source, path in files:
+            try:
+                job = await index.ingester.add_file(path, source, origin=str(path))
+            except RagError as error:
+                results.append(_tell(source, error.body(lang)))
+            else:
+                results.append(await _follow(source, states(job)))
         await index.store.optimize()
     return results
 
@@ -295,7 +302,7 @@ async def _hand_over(url: str, lang: Lang, files: Files) -> list[str]:
     async with aiohttp.ClientSession(url, timeout=timeout, headers={"Accept-Language": lang}) as client:
         for source, path in files:
             with await asyncio.to_thread(path.open, "rb") as content:
-                form = aiohttp.FormData()
+                form = aiohttp.FormData(quote_fields=False)
                 form.add_field("origin", str(path))
                 form.add_field("files", content, filename=source)
                 async with client.post("/documents", data=form) as response:

@@ -200,27 +200,30 @@ class LanceStore:
 
         Raises `RagError` SEARCH-001 if the query cannot be run.
         """
+        limit = max(CANDIDATES, k)
         try:
             found = await asyncio.gather(
-                self._nearest(vector), self._matching("text", query), self._matching("grams", query)
+                self._nearest(vector, limit),
+                self._matching("text", query, limit),
+                self._matching("grams", query, limit),
             )
         except (RuntimeError, ValueError, OSError) as error:
             log.exception("search failed")
             raise RagError("SEARCH-001") from error
         return await asyncio.to_thread(self._rank, query, vector, found, k)
 
-    async def _nearest(self, vector: Vectors) -> list[dict[str, Any]]:
+    async def _nearest(self, vector: Vectors, limit: int) -> list[dict[str, Any]]:
         columns = [*PASSAGE_COLUMNS, "vector", "_distance"]
         query = self._table.query().nearest_to(vector).distance_type("cosine").select(columns)
-        rows: list[dict[str, Any]] = await query.limit(CANDIDATES).to_list()
+        rows: list[dict[str, Any]] = await query.limit(limit).to_list()
         return rows
 
-    async def _matching(self, column: str, query: str) -> list[dict[str, Any]]:
+    async def _matching(self, column: str, query: str, limit: int) -> list[dict[str, Any]]:
         if not ranking.terms(query) or (column == "grams" and not ranking.has_unspaced(query)):
             return []
         matching = self._table.query().nearest_to_text(MatchQuery(query, column))  # type: ignore[call-arg]
         columns = [*PASSAGE_COLUMNS, "vector", "_score"]
-        rows: list[dict[str, Any]] = await matching.select(columns).limit(CANDIDATES).to_list()
+        rows: list[dict[str, Any]] = await matching.select(columns).limit(limit).to_list()
         return rows
 
     @staticmethod
@@ -229,7 +232,7 @@ class LanceStore:
         _, by_words, by_bigrams = found
         matches = {row["chunk_id"]: float(row["_score"]) for row in by_bigrams or by_words}
         scores = ranking.scores(
-            cosines=[float(np.dot(vector, np.asarray(row["vector"], dtype=np.float32))) for row in rows],
+            cosines=[_cosine(vector, row["vector"]) for row in rows],
             coverages=ranking.coverage(query, [f"{row['title']}\n{row['text']}" for row in rows]),
             matches=[matches.get(row["chunk_id"], 0.0) for row in rows],
         )
@@ -240,6 +243,11 @@ class LanceStore:
 def table_name(embedder: str, dimension: int) -> str:
     """One table for each embedding model: another model's vectors mean something else."""
     return TABLE_PREFIX + hashlib.sha256(f"{embedder}\n{dimension}".encode()).hexdigest()[:16]
+
+
+def _cosine(query: Vectors, vector: Sequence[float] | None) -> float:
+    """Of unit vectors. 0 for a passage whose vector was none (`on_bad_vectors`)."""
+    return 0.0 if vector is None else float(np.dot(query, np.asarray(vector, dtype=np.float32)))
 
 
 def _passage(row: dict[str, Any], score: float) -> Passage:

@@ -19,6 +19,13 @@ PATIENCE = 10.0
 END = 256
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Let everything else run until the condition holds, for what no event announces."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
 class Clock:
     """Seconds that pass only when told."""
 
@@ -96,7 +103,7 @@ class ScriptedSamplers:
     """Makes samplers that say the replies in turn (then END), and keep the rows that each began from."""
 
     context: ScriptedContext
-    replies: Iterator[Iterable[int]] = iter(())
+    replies: Iterator[Iterable[int]]
     began: list[list[int]] = field(default_factory=list)
     open: int = 0
 

@@ -18,8 +18,28 @@ ENGLISH = "The X200 has a warranty of two years. It starts on the day of purchas
 KOREAN = "보증 기간은 구매일로부터 2년입니다. 소모품은 보증하지 않습니다! 배터리는 어떻습니까? 1년입니다. " * 40
 # Fragments that meet every rule of the cutter: ends, headings, fences, lists, wide and joined characters.
 FRAGMENTS = st.sampled_from(
-    ["a", "word ", "가", "나다. ", "中", "。", ". ", "?! ", "…", ".", "\n", "\n\n", " ", "\t", "\r", "\x0b", "\u3000"]
-    + ["# ", "\n# A\n", "\n## 나 ##\n", "```", "\n```\n", "- ", "1. ", "| ", "🙂", "e\u0301", "x" * 30, "가" * 30]
+    [
+        *(
+            "a",
+            "word ",
+            "가",
+            "나다. ",
+            "中",
+            "。",
+            ". ",
+            "?! ",
+            "…",
+            ".",
+            "\n",
+            "\n\n",
+            " ",
+            "\t",
+            "\r",
+            "\x0b",
+            "\u3000",
+        ),
+        *("# ", "\n# A\n", "\n## 나 ##\n", "```", "\n```\n", "- ", "1. ", "| ", "🙂", "e\u0301", "x" * 30, "가" * 30),
+    ]
 )
 TEXTS = st.lists(FRAGMENTS, max_size=80).map("".join)
 

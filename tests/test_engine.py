@@ -15,7 +15,7 @@ from rag import engine as engine_module
 from rag.engine import ABORTED, Engine
 from rag.errors import RagError
 from rag.types import Finish, Message, Sampling, Token, Usage
-from tests.fakes import END, PATIENCE, ScriptedContext, ScriptedModel, ScriptedSamplers
+from tests.fakes import END, PATIENCE, ScriptedContext, ScriptedModel, ScriptedSamplers, until
 
 FOREVER: Iterable[int] = itertools.repeat(ord("x"))
 
@@ -366,8 +366,7 @@ async def test_close_ends_the_running_and_the_waiting_answers(make_rig: MakeRig)
     rig = make_rig(FOREVER, "never said", size=10**9)
     running = asyncio.create_task(rig.fail("p"))
     waiting = asyncio.create_task(rig.fail("q"))
-    while not rig.context.pieces:
-        await asyncio.sleep(0)
+    await until(lambda: rig.context.pieces)
     async with asyncio.timeout(PATIENCE):
         await asyncio.to_thread(rig.engine.close)
         assert await running == "GEN-999"
@@ -386,8 +385,7 @@ async def test_close_while_prefilling_ends_it_within_one_piece(make_rig: MakeRig
     running = asyncio.create_task(rig.fail("p" * 1000))
     assert await asyncio.to_thread(entered.wait, PATIENCE)
     closed = asyncio.create_task(asyncio.to_thread(rig.engine.close))
-    while not rig.engine._closing.is_set():
-        await asyncio.sleep(0)
+    await until(rig.engine._closing.is_set)
     closing.set()
     await closed
     assert await running == "GEN-999"

@@ -166,10 +166,12 @@ def pdf(pages: list[str], *, title: str = "", encrypted: bool = False, image: bo
         "1 begincodespacerange <0000> <ffff> endcodespacerange\n"
         f"{len(used)} beginbfchar\n{names}endbfchar endcmap end end"
     ).encode()
+    kids = " ".join(f"{7 + 2 * number} 0 R" for number in range(len(pages)))
     objects: list[bytes] = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
-        f"<< /Type /Pages /Count {len(pages)} /Kids [{' '.join(f'{7 + 2 * n} 0 R' for n in range(len(pages)))}] >>".encode(),
-        b"<< /Type /Font /Subtype /Type0 /BaseFont /F /Encoding /Identity-H /ToUnicode 5 0 R /DescendantFonts [4 0 R] >>",
+        f"<< /Type /Pages /Count {len(pages)} /Kids [{kids}] >>".encode(),
+        b"<< /Type /Font /Subtype /Type0 /BaseFont /F /Encoding /Identity-H /ToUnicode 5 0 R"
+        b" /DescendantFonts [4 0 R] >>",
         b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /F /DW 1000 /CIDSystemInfo"
         b" << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> >>",
         stream(cmap),
@@ -193,8 +195,8 @@ def pdf(pages: list[str], *, title: str = "", encrypted: bool = False, image: bo
         places.append(len(data))
         data += b"%d 0 obj\n%s\nendobj\n" % (number, content)
     table = "".join(f"{place:010d} 00000 n \n" for place in places)
-    end = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer << {trailer} >>\nstartxref\n{len(data)}\n%%EOF"
-    return data + end.encode()
+    head = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n"
+    return data + f"{head}{table}trailer << {trailer} >>\nstartxref\n{len(data)}\n%%EOF".encode()
 
 
 def stream(content: bytes) -> bytes:

@@ -137,7 +137,7 @@ def test_a_model_that_kills_both_children_is_setup_005_and_is_tried_again_next_t
 def test_a_file_that_cannot_be_loaded_is_gen_002_with_the_reason_and_is_not_tried_twice(
     model: Path, memory: Path
 ) -> None:
-    children = Children(with_extra="print('{\"error\": \"bad magic\"}')")
+    children = Children(with_extra='print(\'{"error": "bad magic"}\')')
     with pytest.raises(RagError) as caught:
         judge(model, memory, 2, children)
     assert caught.value.code == "GEN-002"

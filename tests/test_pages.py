@@ -1,0 +1,64 @@
+"""The page and the guides as they are served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from web.pages import GUIDES, STATIC
+
+from .app_client import Client, MakeClient, Parts
+
+SLUGS = sorted(path.stem for path in (GUIDES / "en").glob("*.md"))
+
+
+@pytest.fixture
+async def client(tmp_path: Path, aiohttp_client: MakeClient) -> AsyncIterator[Client]:
+    parts = Parts(tmp_path)
+    yield await aiohttp_client(parts.app())
+    await parts.sessions.close()
+
+
+async def test_the_page_and_all_that_it_names_are_served(client: Client) -> None:
+    response = await client.get("/")
+    text = await response.text()
+    assert response.status == 200
+    named = re.findall(r'(?:src|href)="(static/[^"]+)"', text)
+    assert "static/main.js" in named
+    for path in named:
+        assert (await client.get("/" + path)).status == 200, path
+
+
+async def test_every_module_that_is_imported_is_served(client: Client) -> None:
+    for module in STATIC.glob("*.js"):
+        for imported in re.findall(r"from '\./([^']+)'", module.read_text(encoding="utf-8")):
+            assert (await client.get(f"/static/{imported}")).status == 200, imported
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+async def test_every_guide_is_listed_and_shown(client: Client, lang: str) -> None:
+    listed = await (await client.get(f"/guides?lang={lang}")).text()
+    for slug in SLUGS:
+        assert f"guides/{slug}" in listed
+        response = await client.get(f"/guides/{slug}?lang={lang}")
+        assert response.status == 200
+        assert f'<html lang="{lang}"' in await response.text()
+
+
+def test_both_languages_have_the_same_guides_with_the_same_parts() -> None:
+    assert SLUGS == sorted(path.stem for path in (GUIDES / "ko").glob("*.md"))
+    for slug in SLUGS:
+        outlines = [
+            re.findall(r"^(#+) ", re.sub(r"```.*?```", "", (GUIDES / lang / f"{slug}.md").read_text(), flags=re.S), re.M)
+            for lang in ("en", "ko")
+        ]
+        assert outlines[0] == outlines[1], slug
+
+
+def test_no_guide_leads_away_from_this_machine() -> None:
+    for guide in GUIDES.rglob("*.md"):
+        for host in re.findall(r"(?:https?|wss?)://([^/:\s`)\"']+)", guide.read_text(encoding="utf-8")):
+            assert host in ("127.0.0.1", "localhost", "HOST", "0.0.0.0"), f"{guide.name}: {host}"

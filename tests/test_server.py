@@ -1,0 +1,197 @@
+"""The command line as a person uses it: real processes, real models, one clear message where something is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from rag.settings import TABLE
+from server import COMMANDS
+
+from .conftest import ROOT, Server, start_server
+from .socket_client import ask, types
+
+
+def run(*arguments: str, lang: str = "en", check: int | None = None) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("RAG_", "LC_", "LANG"))}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "server.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environ | {"LANG": {"en": "C.UTF-8", "ko": "ko_KR.UTF-8"}[lang], "PYTHONUTF8": "1"},
+        check=False,
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    assert check is None or done.returncode == check, done.stdout + done.stderr
+    return done
+
+
+def directories(data_dir: Path, models_dir: Path) -> Sequence[str]:
+    return ["--data-dir", str(data_dir), "--models-dir", str(models_dir), "--offline"]
+
+
+def test_help_names_every_command_and_every_setting() -> None:
+    text = run("--help", check=0).stdout
+    for name in (*COMMANDS, *(setting.flag for setting in TABLE), *(setting.variable for setting in TABLE)):
+        assert name in text
+    assert len(text.splitlines()) < 80
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_without_models_and_network_the_files_and_the_place_are_named(tmp_path: Path, lang: str) -> None:
+    done = run(*directories(tmp_path / "data", tmp_path / "models"), "--port", "0", lang=lang, check=1)
+    assert done.stderr.startswith("SETUP-001")
+    for named in ("SmolLM2-135M-Instruct.Q4_1.gguf", "all-MiniLM-L6-v2.Q8_0.gguf", str(tmp_path / "models")):
+        assert named in done.stderr
+    assert bool(re.search("[가-힣]", done.stderr)) == (lang == "ko")
+
+
+def test_a_port_in_use_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        done = run("--data-dir", str(tmp_path), "--models-dir", str(tmp_path / "none"), "--port", port, check=1)
+    assert done.stderr.startswith("SETUP-002")
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("--data-dir", str(tmp_path / "file" / "data"), "--offline", check=1)
+    assert done.stderr.startswith("SETUP-003")
+    assert str(tmp_path / "file" / "data") in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--port", "many"], ["--ctx", "-1"], ["--lang", "fr"], ["--temperature", "nan"]])
+def test_a_bad_setting_is_named_with_its_value(arguments: list[str]) -> None:
+    done = run(*arguments, check=1)
+    assert done.stderr.startswith("SETUP-006")
+    assert f"{arguments[0]} = {arguments[1]}" in done.stderr
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("content", [b"", b"not a model", b"GGUF\x03\0\0\0", None], ids=["empty", "text", "header", "cut"])
+def test_a_broken_model_is_one_clear_line(starter_models: Path, tmp_path: Path, content: bytes | None) -> None:
+    broken = tmp_path / "broken.gguf"
+    if content is None:
+        with (starter_models / "SmolLM2-135M-Instruct.Q4_1.gguf").open("rb") as whole:
+            content = whole.read(20_000_000)
+    broken.write_bytes(content)
+    done = run(*directories(tmp_path / "data", starter_models), "--port", "0", "--model", str(broken), check=1)
+    assert done.stderr.startswith("GEN-002")
+    assert "broken.gguf" in done.stderr
+
+
+@pytest.mark.model
+def test_an_embedder_is_not_taken_for_a_chat_model(starter_models: Path, tmp_path: Path) -> None:
+    embedder = starter_models / "all-MiniLM-L6-v2.Q8_0.gguf"
+    done = run(*directories(tmp_path, starter_models), "--port", "0", "--model", str(embedder), check=1)
+    assert done.stderr.startswith("GEN-002")
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_doctor_says_what_it_found(starter_models: Path, tmp_path: Path, lang: str) -> None:
+    text = run("doctor", *directories(tmp_path, starter_models), lang=lang, check=0).stdout
+    for found in ("llama-cpp-python 0.3.36", "SmolLM2-135M-Instruct", "all-MiniLM-L6-v2", "GiB", str(starter_models)):
+        assert found in text
+    assert {"en": "flash attention", "ko": "플래시 어텐션"}[lang] in text
+
+
+@pytest.mark.model
+def test_a_second_server_on_the_same_data_is_refused(server: Server, starter_models: Path) -> None:
+    done = run(*directories(server.data_dir, starter_models), "--port", "0", check=1)
+    assert done.stderr.startswith("SETUP-004")
+
+
+@pytest.mark.model
+def test_documents_are_ingested_without_a_server_and_found_by_one(starter_models: Path, tmp_path: Path) -> None:
+    folder, data_dir = tmp_path / "papers", tmp_path / "data"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "pump.md").write_text("# The Zorblax pump\n\nThe Zorblax pump weighs 37 kilograms.\n")
+    (folder / "sub" / "휴가.txt").write_bytes("연차 휴가는 일 년에 십오 일입니다.\n".encode("cp949"))
+    (folder / "picture.png").write_bytes(b"\x89PNG")
+    (tmp_path / "empty.md").write_text("")
+    where = directories(data_dir, starter_models)
+    done = run("ingest", *where, str(folder), str(tmp_path / "empty.md"), check=1)
+    assert "2 documents stored, 1 failed" in done.stdout
+    assert "DOC-003" in done.stderr
+    missing = run("ingest", *where, str(tmp_path / "none"), check=1)
+    assert missing.stderr.startswith("DOC-008")
+    server = start_server(data_dir, starter_models, ["--max-tokens", "16"]).wait()
+    try:
+        for question, source in (
+            ("How much does the Zorblax pump weigh?", "papers/pump.md"),
+            ("연차 휴가는 며칠인가요?", "papers/sub/휴가.txt"),
+        ):
+            events = ask(server.ws_url, question)
+            assert events[-2]["sources"][0]["metadata"]["source"] == source
+    finally:
+        server.stop()
+
+
+@pytest.mark.model
+def test_while_a_server_runs_it_is_handed_the_work(server: Server, starter_models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "새 문서.md"
+    file.write_text("# Quibblewort\n\nQuibblewort tea is served at 61 degrees.\n")
+    done = run("ingest", *directories(server.data_dir, starter_models), str(file), check=0)
+    assert server.url in done.stdout
+    assert "1 documents stored, 0 failed" in done.stdout
+    events = ask(server.ws_url, "At how many degrees is Quibblewort tea served?")
+    assert events[-2]["sources"][0]["metadata"]["source"] == "새 문서.md"
+    refused = run("ingest", *directories(server.data_dir, starter_models), __file__, check=1)
+    assert "DOC-001" in refused.stderr
+    answered = run("ask", *directories(server.data_dir, starter_models), "What is Quibblewort tea?", check=0)
+    assert "[1] Quibblewort" in answered.stdout
+
+
+@pytest.mark.model
+def test_a_question_is_answered_on_the_terminal_without_a_server(starter_models: Path, tmp_path: Path) -> None:
+    where = directories(tmp_path / "data", starter_models)
+    empty = run("ask", *where, "What is it?", check=0)
+    assert "I found nothing about this" in empty.stdout
+    (tmp_path / "a.md").write_text("# Gnomon\n\nA gnomon casts the shadow of a sundial.\n")
+    run("ingest", *where, str(tmp_path / "a.md"), check=0)
+    answered = run("ask", *where, "--max-tokens", "16", "What does a gnomon do?", check=0)
+    assert "[1] Gnomon · a.md" in answered.stdout
+
+
+@pytest.mark.model
+def test_another_embedding_model_gets_the_documents_embedded_anew(starter_models: Path, tmp_path: Path) -> None:
+    where = directories(tmp_path / "data", starter_models)
+    (tmp_path / "a.md").write_text("# Gnomon\n\nA gnomon casts the shadow of a sundial.\n")
+    run("ingest", *where, str(tmp_path / "a.md"), check=0)
+    index = tmp_path / "data" / "index"
+    (before,) = [path.name for path in index.iterdir()]
+    # The same model under another name has another table, as another model would.
+    other = rename_model(starter_models / "all-MiniLM-L6-v2.Q8_0.gguf", tmp_path / "other.gguf")
+    answered = run("ask", *where, "--embed-model", str(other), "--max-tokens", "4", "What is a gnomon?", check=0)
+    assert "[1] Gnomon · a.md" in answered.stdout
+    assert before not in [path.name for path in index.iterdir()]
+
+
+def rename_model(source: Path, target: Path) -> Path:
+    data = source.read_bytes()
+    name = b"all-MiniLM-L6-v2"
+    assert name in data
+    target.write_bytes(data.replace(name, b"another-name-v02", 1))
+    return target
+
+
+@pytest.mark.model
+def test_a_server_that_is_interrupted_ends_cleanly(starter_models: Path, tmp_path: Path) -> None:
+    import signal
+
+    server = start_server(tmp_path, starter_models).wait()
+    assert types(ask(server.ws_url, "What is RAG Standard?"))[-1] == "stream_end"
+    assert server.stop(signal.SIGINT) in (0, 130)
+    assert "Traceback" not in "".join(server.lines)
+    assert not (tmp_path / "server.json").exists()
