@@ -97,8 +97,13 @@ class Chat:
         self, question: Question, history: Sequence[Turn], passages: Sequence[Passage]
     ) -> AsyncGenerator[Token, None]:
         """The answer's tokens. Raises `RagError` GEN-003 before the first of them."""
-        if not passages:
-            return _fixed(prompt.NOTHING_FOUND[prompt.language_of(question.content)])
+        lang = prompt.language_of(question.content)
+        choices: list[str] = []
+        if not self.generator.speaks(lang):
+            # What it writes in a language that it does not know is no answer; it may choose what to quote.
+            choices = await asyncio.to_thread(prompt.quotations, question.content, passages)
+        if not passages or not (choices or self.generator.speaks(lang)):
+            return _fixed(prompt.NOTHING_FOUND[lang])
         messages = await asyncio.to_thread(
             prompt.build,
             question.content,
@@ -109,7 +114,7 @@ class Chat:
             parameters=self.generator.parameters,
             count=self.generator.count,
         )
-        tokens = self.generator.generate(messages, self.sampling, question.cancel)
+        tokens = self.generator.generate(messages, self.sampling, question.cancel, choices)
         return _timed(tokens, self.token_timeout)
 
 

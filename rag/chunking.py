@@ -15,6 +15,9 @@ from .types import Document, Page, Passage
 BUDGET = 900.0
 WIDE_WEIGHT = 2.5
 
+# Types whose text has headings after #; in others that is a comment or a number sign.
+MARKED_TYPES = frozenset(("md", "markdown", "html", "htm"))
+
 Span = tuple[int, int]
 
 _WIDE = re.compile(r"[\u1100-\u11ff\u3040-\u318f\u3400-\u9fff\uac00-\ud7a3]")
@@ -31,7 +34,8 @@ _WORD_END = re.compile(r"\s+")
 def chunk(document: Document, budget: float = BUDGET) -> list[Passage]:
     """The passages of a document, in order."""
     passages: list[Passage] = []
-    for page, headings, section in _sections(document.text, document.pages):
+    marked = document.type in MARKED_TYPES
+    for page, headings, section in _sections(document.text, document.pages, marked):
         for start, end in _pack(document.text, section, budget):
             passages.append(
                 Passage(
@@ -66,7 +70,7 @@ def sentences(text: str) -> list[str]:
     return [sentence for sentence in cut if sentence]
 
 
-def _sections(text: str, pages: tuple[Page, ...]) -> Iterator[tuple[int | None, tuple[str, ...], Span]]:
+def _sections(text: str, pages: tuple[Page, ...], marked: bool) -> Iterator[tuple[int | None, tuple[str, ...], Span]]:
     """(page, heading path, span) of each stretch between headings or page ends."""
     whole: list[tuple[int | None, int, int]] = [(None, 0, len(text))]
     for number, start, end in [(page.number, page.start, page.end) for page in pages] or whole:
@@ -75,7 +79,7 @@ def _sections(text: str, pages: tuple[Page, ...]) -> Iterator[tuple[int | None, 
         position = start
         for line in text[start:end].splitlines(keepends=True):
             fenced ^= bool(_FENCE.match(line))
-            heading = None if fenced or number is not None else _HEADING.match(line)
+            heading = _HEADING.match(line) if marked and number is None and not fenced else None
             if heading:
                 if not only_headings:
                     yield number, tuple(title for _, title in path), (begun, position)

@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -34,7 +34,11 @@ class ModelPart(Protocol):
     @property
     def parameters(self) -> int: ...
 
+    def speaks(self, lang: str) -> bool: ...
+
     def prompt_tokens(self, messages: Sequence[Message]) -> list[int]: ...
+
+    def text_tokens(self, text: str) -> list[int]: ...
 
     def piece(self, token: int) -> bytes: ...
 
@@ -58,12 +62,15 @@ class ContextPart(Protocol):
 class SamplerPart(Protocol):
     def sample(self) -> int: ...
 
+    def likeliest(self, tokens: Collection[int]) -> int: ...
+
     def close(self) -> None: ...
 
 
 @dataclass(eq=False, slots=True)
 class _Request:
     prompt: list[int]
+    choices: list[list[int]]
     sampling: Sampling
     cancel: CancelFlag
     loop: asyncio.AbstractEventLoop
@@ -108,11 +115,14 @@ class Engine:
     def parameters(self) -> int:
         return self._model.parameters
 
+    def speaks(self, lang: str) -> bool:
+        return self._model.speaks(lang)
+
     def count(self, messages: Sequence[Message]) -> int:
         return len(self._model.prompt_tokens(messages))
 
     async def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag
+        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
     ) -> AsyncGenerator[Token, None]:
         if self._pending >= MAX_WAITING:
             raise RagError("GEN-004", seconds=5 * self._pending)
@@ -121,7 +131,8 @@ class Engine:
             prompt = await asyncio.to_thread(self._model.prompt_tokens, messages)
             if len(prompt) >= self.context:
                 raise RagError("GEN-003", tokens=len(prompt), limit=self.context, characters=self.context * 2)
-            request = _Request(prompt, sampling, cancel, asyncio.get_running_loop())
+            allowed = [await asyncio.to_thread(self._model.text_tokens, choice) for choice in choices]
+            request = _Request(prompt, allowed, sampling, cancel, asyncio.get_running_loop())
             self._commands.put(request)
             if self._closing.is_set():
                 # Looked at after the put: the thread may be past its last look at the queue.
@@ -207,9 +218,21 @@ class Engine:
 
     def _decode(self, request: _Request, sampler: SamplerPart) -> None:
         text = codecs.getincrementaldecoder("utf-8")("replace")
-        room = min(request.sampling.max_tokens, self._context.size - len(request.prompt))
+        room = self._context.size - len(request.prompt)
+        if not request.choices:
+            room = min(room, request.sampling.max_tokens)
+        choices = request.choices
         while True:
-            token = sampler.sample()
+            if request.choices:
+                # Of a tree of token sequences, the branches that go on from what was said.
+                branches = {choice[request.completed] for choice in choices if len(choice) > request.completed}
+                if not branches:
+                    request.finish("stop")
+                    return
+                token = sampler.likeliest(branches)
+                choices = [choice for choice in choices if choice[request.completed : request.completed + 1] == [token]]
+            else:
+                token = sampler.sample()
             if self._model.ends(token):
                 # What the decoder still holds is half a character: it never leaves.
                 request.finish("stop")

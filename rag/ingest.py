@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import shutil
+import unicodedata
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -68,6 +69,15 @@ def document_id(origin: str) -> str:
     return hashlib.sha256(origin.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def readable(name: str) -> str:
+    """A file name as Unicode. On Linux it may be other bytes: Korean ones, where a ZIP file of Windows was unpacked."""
+    data = name.encode("utf-8", "surrogateescape")
+    for encoding in ("utf-8", "cp949"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return unicodedata.normalize("NFC", data.decode(encoding))
+    return data.decode("utf-8", "replace")
+
+
 def find_files(path: Path) -> Iterator[tuple[str, Path]]:
     """(source, path) of the file, or of all files of supported types in the folder, sorted, hidden ones left out.
 
@@ -116,6 +126,7 @@ class Ingester:
 
         Raises `RagError` DOC-001 if the type is not supported. Blocks for a moment on the disk.
         """
+        name = readable(name)
         if loaders.suffix(name) not in loaders.LOADERS:
             raise RagError("DOC-001", file=name, supported=sorted(loaders.LOADERS))
         job_id = uuid.uuid4().hex
@@ -210,7 +221,9 @@ class Ingester:
                 self._fail(job, error)
             except Exception:
                 log.exception("ingesting %s failed", job.name)
-                self._fail(job, RagError("DOC-005", file=job.name))
+                self._fail(
+                    job, RagError("DOC-005" if job.state == "parsing" else "WS-999-INTERNAL_ERROR", file=job.name)
+                )
             finally:
                 self._queue.task_done()
             await asyncio.to_thread(self.discard, job)

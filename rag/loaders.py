@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
 import pypdfium2
-from bs4 import BeautifulSoup, UnicodeDammit
+from bs4 import BeautifulSoup
+from bs4.dammit import EncodingDetector
 from bs4.element import NavigableString, Tag
 
 from .errors import RagError
@@ -45,18 +49,43 @@ def suffix(name: str) -> str:
     return PurePath(name).suffix.lower()
 
 
-def _decode(name: str, data: bytes) -> str:
-    """Text in UTF-8, UTF-16 with its mark, or Korean CP949; line ends become one newline, as offsets count them."""
-    if b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+# What pages declare, and what they then hold: CP949 is EUC-KR with all syllables.
+_DECLARED = {
+    **dict.fromkeys(
+        ("euc-kr", "euc_kr", "ks_c_5601-1987", "ks_c_5601-1989", "ksc5601", "korean", "windows-949"), "cp949"
+    ),
+    **dict.fromkeys(("iso-8859-1", "latin1", "us-ascii", "ascii"), "cp1252"),
+    # Would have been known by its byte order mark.
+    **dict.fromkeys(("utf-16", "utf-16le", "utf-16be"), "utf-8"),
+}
+
+
+def _decode(name: str, data: bytes, declared: str = "") -> str:
+    """Text in UTF-8, in UTF-16 with its mark, as declared, or in Korean CP949; the first that reads all of it.
+
+    Guessing by statistics is left out: it takes short Korean texts for other languages.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _clean(data.decode("utf-16", "replace"))
+    if b"\0" in data[:4096]:
         raise RagError("DOC-005", file=name)
-    dammit = UnicodeDammit(data, known_definite_encodings=["utf-8"], user_encodings=["cp949"])
-    if dammit.unicode_markup is None:
-        raise RagError("DOC-005", file=name)
-    return _clean(dammit.unicode_markup)
+    encodings = ["utf-8", _DECLARED.get(declared.lower(), declared) or "cp949", "cp949"]
+    for encoding in encodings:
+        # An unknown encoding is a LookupError.
+        with contextlib.suppress(ValueError, LookupError):
+            return _clean(data.decode(encoding))
+    for encoding in ("utf-8", "cp949"):
+        # A few bad bytes are let be where the rest makes sense, as in a file that was cut off.
+        text = data.decode(encoding, "replace")
+        if sum(character > "\x7f" for character in text) > 10 * text.count("\ufffd"):
+            return _clean(text)
+    return _clean(data.decode("cp1252", "replace"))
 
 
 def _clean(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").removeprefix("\ufeff")
+    """Line ends become one newline, and decomposed Hangul, as some systems write it, whole syllables."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").removeprefix("\ufeff")
+    return unicodedata.normalize("NFC", text)
 
 
 def _load_text(name: str, data: bytes) -> Loaded:
@@ -79,7 +108,8 @@ _SILENT = ["script", "style", "noscript", "template", "svg", "head", "iframe", "
 
 
 def _load_html(name: str, data: bytes) -> Loaded:
-    soup = BeautifulSoup(data, "html.parser", from_encoding=_html_encoding(data))
+    declared = EncodingDetector.find_declared_encoding(data, is_html=True) or ""
+    soup = BeautifulSoup(_decode(name, data, declared), "html.parser")
     title = soup.title.get_text() if soup.title else ""
     for silent in [*soup(_SILENT), *soup.select("nav, [hidden]")]:
         silent.decompose()
@@ -131,15 +161,6 @@ def _walk(root: Tag) -> Iterator[tuple[Tag | NavigableString, bool]]:
             yield child, True
 
 
-def _html_encoding(data: bytes) -> str | None:
-    """UTF-8 if it is valid as such; otherwise what the file declares; otherwise the library's guess."""
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    return "utf-8"
-
-
 def _load_pdf(name: str, data: bytes) -> Loaded:
     try:
         document = pypdfium2.PdfDocument(data)
@@ -168,8 +189,10 @@ def _load_pdf(name: str, data: bytes) -> Loaded:
 
 
 def _pdf_text(text: str) -> str:
-    # PDFium writes U+FFFE where a word was hyphenated at the end of a line.
-    return re.sub("\ufffe\\s*|\u00ad\n", "", _clean(text)).strip()
+    # PDFium writes U+FFFE or U+0002 where a word was hyphenated at the end of a line.
+    text = re.sub("[\ufffe\x02]\\s*|\u00ad\n", "", _clean(text))
+    # The dots that lead the eye in a table of contents say nothing, and there are many.
+    return re.sub(r"(?:[ \t]*\.){4,}", " …", text).strip()
 
 
 LOADERS: dict[str, Callable[[str, bytes], Loaded]] = {

@@ -6,18 +6,24 @@ engine finds a long prefix of an earlier prompt in its memory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from itertools import permutations
 
 from . import ranking
 from .chunking import sentences
 from .errors import Lang, RagError
 from .types import Message, Passage, Turn
 
+_LIST_MARK = re.compile(r"^(?:[-*•]|\d+[.)])\s+")
+
 Count = Callable[[Sequence[Message]], int]
 
 # A model of fewer parameters answers from single sentences; whole passages lead it astray.
 NARROW_BELOW = 1_500_000_000
 NARROW_SENTENCES = 4
+QUOTED_SENTENCES = 2
+LONGEST_QUOTE = 250
 # A "sentence" beyond this many characters is a table or a listing, and would be most of the prompt.
 LONGEST_SENTENCE = 500
 # At least this share of the context is kept for the answer.
@@ -34,6 +40,7 @@ NOTHING_FOUND: dict[Lang, str] = {
     "en": "I found nothing about this in the documents. Add documents, or ask in other words.",
     "ko": "문서에서 관련 내용을 찾지 못했습니다. 문서를 추가하거나 다른 말로 질문해 보세요.",
 }
+QUOTING: dict[Lang, str] = {"en": "The documents say:", "ko": "문서에는 이렇게 나와 있습니다."}
 
 
 def language_of(question: str) -> Lang:
@@ -58,7 +65,10 @@ def build(
     """
     lang = language_of(question)
     room = context - min(max_tokens, context // ANSWER_SHARE)
-    evidence = narrowed(question, passages) if parameters < NARROW_BELOW else [passage.text for passage in passages]
+    if parameters < NARROW_BELOW:
+        evidence = [" ".join(part) for part in narrowed(question, passages)]
+    else:
+        evidence = [passage.text for passage in passages]
     turns = list(history)
     while True:
         messages = _messages(lang, question, turns, passages, evidence)
@@ -89,16 +99,19 @@ def _messages(
     return messages
 
 
-def narrowed(question: str, passages: Sequence[Passage], most: int = NARROW_SENTENCES) -> list[str]:
+def narrowed(
+    question: str, passages: Sequence[Passage], most: int = NARROW_SENTENCES, longest: int = LONGEST_SENTENCE
+) -> list[list[str]]:
     """For each passage, those of its sentences that are among the best of all, in their order; may be empty.
 
     A sentence is as good as its coverage of the question's terms, a little better in a better passage.
     """
     found = [
-        (place, sentence)
+        (place, _LIST_MARK.sub("", sentence))
         for place, passage in enumerate(passages)
         for sentence in sentences(passage.text)
-        if len(sentence) <= LONGEST_SENTENCE and not sentence.startswith("#")
+        # Neither a heading nor another question is an answer.
+        if len(sentence) <= longest and not sentence.startswith("#") and not sentence.endswith(("?", "？"))
     ]
     covered = ranking.coverage(question, [sentence for _, sentence in found])
     scores = [cover + 0.2 * passages[place].score for cover, (place, _) in zip(covered, found, strict=True)]
@@ -107,4 +120,12 @@ def narrowed(question: str, passages: Sequence[Passage], most: int = NARROW_SENT
     for index in best:
         place, sentence = found[index]
         chosen[place].append(sentence)
-    return [" ".join(part) for part in chosen]
+    return chosen
+
+
+def quotations(question: str, passages: Sequence[Passage]) -> list[str]:
+    """Answers for a model to choose from: the best sentences, letter for letter with their numbers, in each order."""
+    chosen = narrowed(question, passages, QUOTED_SENTENCES, LONGEST_QUOTE)
+    quotes = [f"“{sentence}” [{number}]" for number, part in enumerate(chosen, 1) for sentence in part]
+    frame = QUOTING[language_of(question)]
+    return ["\n\n".join([frame, *order]) for order in permutations(quotes)] if quotes else []

@@ -20,6 +20,7 @@ from .embedder import GgufEmbedder
 from .engine import Engine
 from .errors import RagError
 from .ingest import Ingester, embed_passages, find_files
+from .prompt import NARROW_BELOW
 from .retrieval import Retriever
 from .sessions import Sessions
 from .settings import Settings
@@ -28,6 +29,7 @@ from .types import Sampling
 
 MOST_CONTEXT = 8192
 PREFILL_BATCH = 512
+SMALL_PENALTY = 1.1
 
 Progress = Callable[[int, int], None]
 
@@ -147,7 +149,12 @@ async def open_chat(settings: Settings, chat: Chosen, index: Index, clock: Calla
             generator=engine,
             retriever=index.retriever,
             sessions=sessions,
-            sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens),
+            sampling=Sampling(
+                temperature=settings.temperature,
+                max_tokens=settings.max_tokens,
+                # A small model falls into repeating itself; a large one only loses by the penalty.
+                repeat_penalty=SMALL_PENALTY if model.parameters < NARROW_BELOW else 1.0,
+            ),
             passages=settings.sources,
             token_timeout=settings.token_timeout,
         )

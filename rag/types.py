@@ -133,14 +133,20 @@ class Generator(Protocol):
         """How many parameters the model has: small ones need narrow evidence."""
         ...
 
+    def speaks(self, lang: str) -> bool:
+        """Whether the model was made for the language."""
+        ...
+
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the rendered prompt. Blocks; call it off the event loop."""
         ...
 
     def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag
+        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
     ) -> AsyncGenerator[Token, None]:
         """The answer's tokens; the last one carries `finish`. Setting `cancel` ends it within one token.
+
+        With `choices` the answer is one of them, letter for letter; the model decides token by token which.
 
         Closing the iterator sets `cancel` too. Raises `RagError` GEN-003, GEN-004 or GEN-999.
         """

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -50,9 +50,15 @@ class ScriptedModel:
     parameters: int = 7_000_000_000
     threads: set[int] = field(default_factory=set)
 
+    def speaks(self, lang: str) -> bool:
+        return True
+
     def prompt_tokens(self, messages: Sequence[Message]) -> list[int]:
         self.threads.add(threading.get_ident())
         return list("".join(message.content for message in messages).encode())
+
+    def text_tokens(self, text: str) -> list[int]:
+        return list(text.encode())
 
     def piece(self, token: int) -> bytes:
         return bytes([token])
@@ -124,6 +130,11 @@ class ScriptedSampler:
             self.made_by.began.append(list(self.made_by.context.rows))
         return next(self.reply, END)
 
+    def likeliest(self, tokens: Collection[int]) -> int:
+        """The reply's next token if it is allowed, else the highest."""
+        token = self.sample()
+        return token if token in tokens else max(tokens)
+
     def close(self) -> None:
         self.made_by.open -= 1
 
@@ -139,20 +150,26 @@ class ScriptedGenerator:
     name: str = "scripted"
     context: int = 4096
     parameters: int = 7_000_000_000
+    languages: tuple[str, ...] = ("en", "ko")
+    choices: list[str] = field(default_factory=list)
     prompts: list[list[Message]] = field(default_factory=list)
     wait: Callable[[], asyncio.Event | None] = lambda: None
     error: Exception | None = None
+
+    def speaks(self, lang: str) -> bool:
+        return lang in self.languages
 
     def count(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content.split()) for message in messages)
 
     async def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag
+        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
     ) -> AsyncGenerator[Token, None]:
         self.prompts.append(list(messages))
+        self.choices = list(choices)
         said = 0
         try:
-            for word in re.findall(r"\s*\S+", self.reply):
+            for word in re.findall(r"\s*\S+", choices[0] if choices else self.reply):
                 event = self.wait()
                 if event:
                     await event.wait()

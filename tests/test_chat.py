@@ -197,3 +197,14 @@ async def test_closing_the_answer_cancels_it_and_frees_the_session(rig: Rig) -> 
     await answer.aclose()
     assert question.cancel.is_set()
     assert kinds(await rig.answer())[-1] is End
+
+
+async def test_a_model_that_does_not_know_the_language_may_only_choose_what_to_quote(rig: Rig) -> None:
+    rig.generator.languages = ("en",)
+    rig.store.passages["doc"].append(make_passage("배터리 보증 기간은 24개월입니다.", 2))
+    events = await rig.answer(rig.question("배터리 보증"))
+    assert kinds(events) == [Start, TokenEvent, Sources, End]
+    assert "“배터리 보증 기간은 24개월입니다.” [1]" in said(events)
+    assert [source["metadata"]["cited"] for source in sources(events)] == [True]
+    await rig.answer(rig.question("the battery"))
+    assert rig.generator.choices == []

@@ -30,14 +30,18 @@ class Rig:
         self.engine = Engine(self.model, self.context, self.samplers)
 
     async def ask(
-        self, prompt: str, max_tokens: int = 10**6, cancel: threading.Event | None = None
+        self,
+        prompt: str,
+        max_tokens: int = 10**6,
+        cancel: threading.Event | None = None,
+        choices: Sequence[str] = (),
     ) -> tuple[list[str], Finish]:
         """The texts of the tokens, and how it ended."""
         tokens: list[Token] = []
         async with asyncio.timeout(PATIENCE):
             messages = [Message("user", prompt)]
             sampling = Sampling(max_tokens=max_tokens)
-            async for token in self.engine.generate(messages, sampling, cancel or threading.Event()):
+            async for token in self.engine.generate(messages, sampling, cancel or threading.Event(), choices):
                 tokens.append(token)
         assert all(token.finish is None for token in tokens[:-1])
         assert tokens[-1].finish is not None
@@ -115,6 +119,27 @@ async def test_an_end_at_once_is_an_empty_answer(make_rig: MakeRig) -> None:
     texts, finish = await make_rig("").ask("p")
     assert texts == []
     assert finish.reason == "stop"
+
+
+async def test_with_choices_the_answer_is_one_of_them_and_the_model_decides_which(make_rig: MakeRig) -> None:
+    choices = ["말: 나비", "말: 나무", "말: 하늘"]
+    rig = make_rig("?????나무!!!", "말: 하늘 and more", "zzzzzzzzzzzz", choices[0] + "도")
+    for expected in ("말: 나무", "말: 하늘"):
+        texts, finish = await rig.ask("p", choices=choices)
+        assert "".join(texts) == expected
+        assert (finish.reason, finish.usage.completion_tokens) == ("stop", len(expected.encode()))
+    texts, _ = await rig.ask("p", choices=choices, max_tokens=2)
+    assert "".join(texts) in choices, "a limit does not cut a quotation"
+    texts, _ = await rig.ask("p", choices=[*choices, choices[0] + "도"])
+    assert "".join(texts) == choices[0] + "도"
+
+
+async def test_an_answer_from_choices_can_be_cancelled(make_rig: MakeRig) -> None:
+    cancel = threading.Event()
+    rig = make_rig("", script=lambda call: 0 if call < 4 else cancel.set() or 0)
+    texts, finish = await rig.ask("p", cancel=cancel, choices=["a" * 100])
+    assert finish.reason == "cancelled"
+    assert len(texts) < 10
 
 
 async def test_a_prompt_is_computed_in_pieces_that_fit_the_batch(make_rig: MakeRig) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import unicodedata
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -203,10 +205,11 @@ async def test_the_store_is_tidied_once_after_a_batch_and_not_for_nothing(rig: R
     for number in range(3):
         rig.submit(f"{number}.txt", "text")
     await until(lambda: rig.store.optimized)
-    # When the second unchanged file is done, the worker has been past its tidying after the first.
     for _ in range(2):
         rig.submit("0.txt", "text")
         await rig.settle()
+        # Waits for the next job: it is past its tidying.
+        await until(lambda: rig.ingester._queue._getters)  # type: ignore[attr-defined]
     assert rig.store.optimized == 1
 
 
@@ -321,6 +324,25 @@ def test_the_same_origin_is_the_same_document() -> None:
     assert document_id("/a") == document_id("/a") != document_id("/b")
     # A path of Linux need not be Unicode.
     assert len(document_id("/\udcb0\udca1.txt")) == 16
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("보증.txt".encode("cp949"), "보증.txt"),
+        (unicodedata.normalize("NFD", "보증.txt").encode(), "보증.txt"),
+        (b"\xff\xff.txt", "\ufffd\ufffd.txt"),
+    ],
+)
+async def test_a_file_name_that_is_not_unicode_is_made_readable(
+    rig: Rig, tmp_path: Path, written: bytes, name: str
+) -> None:
+    path = tmp_path / os.fsdecode(written)
+    path.write_text("text")
+    job = await rig.ingester.add_file(path, path.name, str(path))
+    await rig.settle()
+    assert (job.name, job.state) == (name, "stored")
+    assert rig.store.documents[document_id(str(path))].source == name
 
 
 # Embedding.

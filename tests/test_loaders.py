@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zlib
 
 import pytest
@@ -34,7 +35,16 @@ def test_utf_16_is_read_in_both_byte_orders(order: str) -> None:
 
 
 def test_european_text_without_utf_8_is_read() -> None:
-    assert load("a.txt", "Le café fermé.".encode("cp1252")).text == "Le café fermé."
+    assert load("a.txt", "Le café déjà fermé à midi.".encode("cp1252")).text == "Le café déjà fermé à midi."
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16"])
+def test_a_few_bad_bytes_do_not_spoil_the_rest(encoding: str) -> None:
+    assert load("a.txt", (KOREAN * 20).encode(encoding)[:-1]).text.startswith(KOREAN * 19)
+
+
+def test_decomposed_hangul_becomes_whole_syllables() -> None:
+    assert load("a.txt", unicodedata.normalize("NFD", KOREAN).encode()).text == KOREAN
 
 
 def test_line_ends_become_one_newline_as_offsets_count_them() -> None:
@@ -133,13 +143,18 @@ def test_preformatted_text_is_kept_as_it_is_in_a_fence() -> None:
     assert html("a<pre> </pre>b").text == "a\n\nb"
 
 
-@pytest.mark.parametrize("declared", ["euc-kr", "ks_c_5601-1987", "cp949", "utf-8", ""])
+@pytest.mark.parametrize("declared", ["euc-kr", "KS_C_5601-1987", "cp949", "utf-8", "utf-16", "no-such", "hex", ""])
 @pytest.mark.parametrize("encoding", ["cp949", "utf-8", "utf-16"])
 def test_korean_pages_are_read_whatever_they_declare(encoding: str, declared: str) -> None:
     page = f"<html><head><meta charset='{declared}'><title>보증</title></head><body><p>{KOREAN}</body></html>"
     loaded = load("a.html", page.encode(encoding))
     assert loaded.text == KOREAN
     assert loaded.title == "보증"
+
+
+def test_a_page_in_another_language_is_read_as_it_declares() -> None:
+    page = "<html><head><meta charset=windows-1251></head><body>Гарантия два года</body></html>"
+    assert load("a.html", page.encode("cp1251")).text == "Гарантия два года"
 
 
 @pytest.mark.parametrize("body", ["<p></p>", "<script>x</script>", "<img src=a.png>"])

@@ -49,10 +49,12 @@ async def test_every_guide_is_listed_and_shown(client: Client, lang: str) -> Non
 
 
 def test_both_languages_have_the_same_guides_with_the_same_parts() -> None:
-    assert SLUGS == sorted(path.stem for path in (GUIDES / "ko").glob("*.md"))
+    assert sorted(path.stem for path in (GUIDES / "ko").glob("*.md")) == SLUGS
     for slug in SLUGS:
         outlines = [
-            re.findall(r"^(#+) ", re.sub(r"```.*?```", "", (GUIDES / lang / f"{slug}.md").read_text(), flags=re.S), re.M)
+            re.findall(
+                r"^(#+) ", re.sub(r"```.*?```", "", (GUIDES / lang / f"{slug}.md").read_text(), flags=re.S), re.M
+            )
             for lang in ("en", "ko")
         ]
         assert outlines[0] == outlines[1], slug

@@ -78,7 +78,7 @@ def test_a_small_model_gets_single_sentences_under_the_numbers_of_their_passages
         make_passage("Rain falls. The warranty of the X200 lasts two years. Snow falls.", 1, title="Warranty"),
     ]
     narrow = prompt.narrowed("How long is the X200 warranty?", passages, most=1)
-    assert narrow == ["", "The warranty of the X200 lasts two years."]
+    assert narrow == [[], ["The warranty of the X200 lasts two years."]]
     messages = build("How long is the X200 warranty?", passages=passages, parameters=SMALL)
     assert numbered(messages)[2] == "Warranty"
     wide = build("How long is the X200 warranty?", passages=passages, parameters=LARGE)
@@ -94,12 +94,12 @@ def test_a_passage_without_a_chosen_sentence_leaves_its_number_to_no_other(monke
 
 def test_chosen_sentences_keep_their_order_in_the_passage() -> None:
     passage = make_passage("Beta first. Noise here. Beta beta gamma second. Noise there.")
-    assert prompt.narrowed("beta gamma", [passage], most=2) == ["Beta first. Beta beta gamma second."]
+    assert prompt.narrowed("beta gamma", [passage], most=2) == [["Beta first.", "Beta beta gamma second."]]
 
 
 def test_of_equal_sentences_the_better_passage_wins() -> None:
     worse, better = make_passage("Beta one.", 0, score=0.1), make_passage("Beta two.", 1, score=0.9)
-    assert prompt.narrowed("beta", [worse, better], most=1) == ["", "Beta two."]
+    assert prompt.narrowed("beta", [worse, better], most=1) == [[], ["Beta two."]]
 
 
 @pytest.mark.parametrize("parameters", [LARGE, SMALL])
@@ -167,3 +167,26 @@ def test_a_long_history_is_cut_with_few_counts() -> None:
     history = [make_turn(number, words=10) for number in range(1000)]
     prompt.build("beta?", history, PASSAGES, context=300, max_tokens=50, parameters=LARGE, count=counting)
     assert calls < 20
+
+
+def test_quotations_are_letter_for_letter_in_the_passages_of_their_numbers() -> None:
+    passages = [
+        make_passage("고양이는 잠을 잔다. 보증 기간은\n24개월입니다. 눈이 온다.", 0),
+        make_passage("비가 온다. 수리는 무상이며 보증 기간 안에 신청합니다.", 1),
+    ]
+    choices = prompt.quotations("보증 기간은 얼마인가요?", passages)
+    orders = []
+    for choice in choices:
+        assert choice.startswith(prompt.QUOTING["ko"])
+        quotes = re.findall(r"“(.+?)” \[(\d)\]", choice, re.DOTALL)
+        orders.append([number for _, number in quotes])
+        for quote, number in quotes:
+            assert quote in passages[int(number) - 1].text
+    assert orders == [["1", "2"], ["2", "1"]]
+    assert "24개월" in choices[0]
+
+
+def test_headings_listings_and_questions_are_not_quoted() -> None:
+    passages = [make_passage("# 제목"), make_passage("가나다 " * 200), make_passage("제목이란 무엇인가요?")]
+    assert prompt.quotations("무엇인가요?", passages) == []
+    assert "“제목은 이름입니다.” [1]" in prompt.quotations("제목은?", [make_passage("- 제목은 이름입니다.")])[0]

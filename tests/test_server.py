@@ -78,7 +78,9 @@ def test_a_bad_setting_is_named_with_its_value(arguments: list[str]) -> None:
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("content", [b"", b"not a model", b"GGUF\x03\0\0\0", None], ids=["empty", "text", "header", "cut"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a model", b"GGUF\x03\0\0\0", None], ids=["empty", "text", "header", "cut"]
+)
 def test_a_broken_model_is_one_clear_line(starter_models: Path, tmp_path: Path, content: bytes | None) -> None:
     broken = tmp_path / "broken.gguf"
     if content is None:
