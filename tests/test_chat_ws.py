@@ -142,7 +142,9 @@ def test_a_bad_frame_gets_its_row_of_the_catalogue(server: Server, name: str, la
     assert f"'{field}'" in event["message"] or not field
 
 
-@pytest.mark.parametrize("content", ["?", "a b " * 2_500, "가나 " * 3_333 + "다"], ids=["1", "10,000", "10,000 ko"])
+@pytest.mark.parametrize(
+    "content", ["?", "가", "a b " * 2_500, "보증 기간 " * 200], ids=["1", "1 ko", "10,000", "1,200 ko"]
+)
 def test_the_shortest_and_the_longest_question_are_answered(server: Server, content: str) -> None:
     assert types(ask(server.ws_url, content)) == FIVE
 
@@ -150,8 +152,8 @@ def test_the_shortest_and_the_longest_question_are_answered(server: Server, cont
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_a_question_longer_than_the_context_is_told_so_and_the_next_one_is_answered(server: Server, lang: str) -> None:
     with open_socket(server.ws_url, "long", f"&lang={lang}") as socket:
-        # 10,000 characters are allowed by the protocol; these are more tokens than this model can read.
-        socket.send(message("long", "🙂🙃" * 5_000))
+        # 10,000 characters are allowed by the protocol; in Korean they are more tokens than this model can read.
+        socket.send(message("long", "보증기간" * 2_500))
         events = until_last(socket)
         assert types(events) == ["stream_error"]
         assert events[0]["error_code"] == "GEN-003"
@@ -167,8 +169,9 @@ def test_the_language_of_errors_follows_accept_language(server: Server) -> None:
             assert_in_language(receive(socket), lang)
 
 
-def test_messages_are_answered_in_order_and_the_sixth_is_refused(server: Server) -> None:
-    with open_socket(server.ws_url, "queue") as socket:
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_messages_are_answered_in_order_and_the_sixth_is_refused(server: Server, lang: str) -> None:
+    with open_socket(server.ws_url, "queue", f"&lang={lang}") as socket:
         ids = [f"m-{number}" for number in range(6)]
         for message_id in ids:
             socket.send(message("queue", LONG_STORY, message_id))
@@ -181,6 +184,7 @@ def test_messages_are_answered_in_order_and_the_sixth_is_refused(server: Server)
     ] == ids
     assert types([event for event in events if event["message_id"] == "m-5"]) == ["stream_error"]
     assert events[-1]["error_code"] == "GEN-004"
+    assert_in_language(events[-1], lang)
 
 
 def test_an_id_that_is_still_being_answered_is_refused(server: Server) -> None:

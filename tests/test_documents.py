@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 import uuid
@@ -17,6 +18,7 @@ import pytest
 
 from .app_client import MakeClient, Parts
 from .conftest import Server
+from .test_loaders import pdf
 
 
 @pytest.fixture
@@ -108,13 +110,19 @@ async def test_a_file_that_cannot_be_read_fails_with_its_reason(
     parts: Parts, aiohttp_client: MakeClient, lang: str
 ) -> None:
     client = await aiohttp_client(parts.app())
-    for name, content, code in (("a.md", b" \n", "DOC-003"), ("a.pdf", b"%PDF-1.7 nonsense", "DOC-005")):
+    for name, content, code in (
+        ("a.md", b" \n", "DOC-003"),
+        ("a.pdf", pdf(["secret"], encrypted=True), "DOC-004"),
+        ("b.pdf", b"%PDF-1.7 nonsense", "DOC-005"),
+        ("c.pdf", pdf([""], image=True), "DOC-006"),
+    ):
         response = await client.post("/documents", data=form((name, content)))
         job = (await response.json())["jobs"][0]
         states = await events_of(await client.get(f"/documents/jobs/{job['id']}/events?lang={lang}"))
         assert states[-1]["state"] == "failed"
         assert states[-1]["error"]["error_code"] == code
         assert name in states[-1]["error"]["message"]
+        assert bool(re.search("[가-힣]", states[-1]["error"]["message"])) == (lang == "ko")
 
 
 @pytest.mark.parametrize("body", [None, aiohttp.FormData({"other": "x"})])
@@ -140,10 +148,13 @@ async def test_a_path_in_a_name_goes_nowhere(parts: Parts, aiohttp_client: MakeC
     }
 
 
-async def test_an_unknown_job_is_told_so(parts: Parts, aiohttp_client: MakeClient) -> None:
+@pytest.mark.parametrize("lang", ["en", "ko"])
+async def test_an_unknown_job_is_told_so(parts: Parts, aiohttp_client: MakeClient, lang: str) -> None:
     client = await aiohttp_client(parts.app())
-    response = await client.get("/documents/jobs/none/events")
-    assert (response.status, (await response.json())["error_code"]) == (404, "DOC-007")
+    response = await client.get(f"/documents/jobs/none/events?lang={lang}")
+    body = await response.json()
+    assert (response.status, body["error_code"]) == (404, "DOC-007")
+    assert bool(re.search("[가-힣]", body["message"])) == (lang == "ko")
 
 
 @pytest.mark.parametrize(
