@@ -221,12 +221,13 @@ class Ingester:
                 self._fail(job, error)
             except Exception:
                 log.exception("ingesting %s failed", job.name)
-                self._fail(
-                    job, RagError("DOC-005" if job.state == "parsing" else "WS-999-INTERNAL_ERROR", file=job.name)
-                )
+                code = "DOC-005" if job.state == "parsing" else "WS-999-INTERNAL_ERROR"
+                self._fail(job, RagError(code, file=job.name))
             finally:
                 self._queue.task_done()
-            await asyncio.to_thread(self.discard, job)
+            # What failed for no fault of the file, such as a full disk, is tried again at the next start.
+            if job.error is None or job.error.code.startswith("DOC-"):
+                await asyncio.to_thread(self.discard, job)
 
     @staticmethod
     def _fail(job: Job, error: RagError) -> None:

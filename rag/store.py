@@ -176,25 +176,6 @@ class LanceStore:
             rows = await source.query().where(where).select(["document", "body"]).to_list()
         return _document(rows[0]) if rows else None
 
-    # What another embedding model has left.
-
-    async def other_tables(self) -> list[str]:
-        """Tables of other embedding models."""
-        with _unavailable(self._directory):
-            names = (await self._connection.list_tables()).tables
-        return [name for name in names if name.startswith(TABLE_PREFIX) and name != self._table.name]
-
-    async def ids_in(self, table: str) -> list[str]:
-        """The ids of the documents in another table."""
-        with _unavailable(self._directory):
-            other = await self._connection.open_table(table)
-            rows = await other.query().where("document IS NOT NULL").select(["chunk_id"]).to_list()
-        return [str(row["chunk_id"]) for row in rows]
-
-    async def drop(self, table: str) -> None:
-        with _unavailable(self._directory):
-            await self._connection.drop_table(table)
-
     async def search(self, query: str, vector: Vectors, k: int) -> list[Passage]:
         """The `k` best passages, best first, each with its score. `vector`: the query's, shape `(dimension,)`.
 
@@ -238,6 +219,25 @@ class LanceStore:
         )
         best = sorted(range(len(rows)), key=lambda index: (-scores[index], rows[index]["chunk_id"]))
         return [_passage(rows[index], scores[index]) for index in best[:k]]
+
+    # What another embedding model has left.
+
+    async def other_tables(self) -> list[str]:
+        """Tables of other embedding models."""
+        with _unavailable(self._directory):
+            names = (await self._connection.list_tables()).tables
+        return [name for name in names if name.startswith(TABLE_PREFIX) and name != self._table.name]
+
+    async def ids_in(self, table: str) -> list[str]:
+        """The ids of the documents in another table."""
+        with _unavailable(self._directory):
+            other = await self._connection.open_table(table)
+            rows = await other.query().where("document IS NOT NULL").select(["chunk_id"]).to_list()
+        return [str(row["chunk_id"]) for row in rows]
+
+    async def drop(self, table: str) -> None:
+        with _unavailable(self._directory):
+            await self._connection.drop_table(table)
 
 
 def table_name(embedder: str, dimension: int) -> str:
