@@ -113,6 +113,7 @@ class Chat:
             max_tokens=self.sampling.max_tokens,
             parameters=self.generator.parameters,
             count=self.generator.count,
+            most=prompt.QUOTED_SENTENCES if choices else prompt.NARROW_SENTENCES,
         )
         tokens = self.generator.generate(messages, self.sampling, question.cancel, choices)
         return _timed(tokens, self.token_timeout)

@@ -191,6 +191,8 @@ def _load_pdf(name: str, data: bytes) -> Loaded:
 def _pdf_text(text: str) -> str:
     # PDFium writes U+FFFE or U+0002 where a word was hyphenated at the end of a line.
     text = re.sub("[\ufffe\x02]\\s*|\u00ad\n", "", _clean(text))
+    # A line that ends and goes on in the middle of a sentence is one line. (Korean may break inside a word: left.)
+    text = re.sub(r"(?<=[a-z,;)])[ \t]*\n(?=[a-z(])", " ", text)
     # The dots that lead the eye in a table of contents say nothing, and there are many.
     return re.sub(r"(?:[ \t]*\.){4,}", " …", text).strip()
 

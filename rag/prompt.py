@@ -57,8 +57,9 @@ def build(
     max_tokens: int,
     parameters: int,
     count: Count,
+    most: int = NARROW_SENTENCES,
 ) -> list[Message]:
-    """The messages of a prompt that leaves room for an answer.
+    """The messages of a prompt that leaves room for an answer. A small model gets the `most` best sentences.
 
     Where it does not fit, the oldest turns go first, then the last passages. Raises `RagError` GEN-003 if the
     question alone does not fit.
@@ -66,7 +67,7 @@ def build(
     lang = language_of(question)
     room = context - min(max_tokens, context // ANSWER_SHARE)
     if parameters < NARROW_BELOW:
-        evidence = [" ".join(part) for part in narrowed(question, passages)]
+        evidence = [" ".join(part) for part in narrowed(question, passages, most)]
     else:
         evidence = [passage.text for passage in passages]
     turns = list(history)

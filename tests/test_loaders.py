@@ -227,6 +227,11 @@ def test_a_pdf_gives_the_text_of_its_pages_and_where_they_lie() -> None:
     assert [loaded.text[page.start : page.end] for page in loaded.pages] == texts
 
 
+def test_a_sentence_over_two_lines_of_a_pdf_is_one_line() -> None:
+    text = load("a.pdf", pdf(["The pump has a warranty\nof two years.\nThe next sentence\n데비안\n설치"])).text
+    assert text.strip() == "The pump has a warranty of two years.\nThe next sentence\n데비안\n설치"
+
+
 def test_a_pdf_without_a_title_is_titled_by_its_name() -> None:
     assert load("guide.pdf", pdf(["text"])).title == "guide"
 

@@ -27,9 +27,17 @@ def build(
     context: int = 4000,
     max_tokens: int = 500,
     parameters: int = LARGE,
+    most: int = prompt.NARROW_SENTENCES,
 ) -> list[Message]:
     return prompt.build(
-        question, history, passages, context=context, max_tokens=max_tokens, parameters=parameters, count=words
+        question,
+        history,
+        passages,
+        context=context,
+        max_tokens=max_tokens,
+        parameters=parameters,
+        count=words,
+        most=most,
     )
 
 
@@ -85,11 +93,9 @@ def test_a_small_model_gets_single_sentences_under_the_numbers_of_their_passages
     assert passages[1].text in wide[-1].content
 
 
-def test_a_passage_without_a_chosen_sentence_leaves_its_number_to_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_passage_without_a_chosen_sentence_leaves_its_number_to_no_other() -> None:
     passages = [make_passage("Bread is baked.", 0, title="Bread"), make_passage("Beta is two.", 1, title="Beta")]
-    narrow = prompt.narrowed
-    monkeypatch.setattr(prompt, "narrowed", lambda question, passages: narrow(question, passages, most=1))
-    assert numbered(build("What is beta?", passages=passages, parameters=SMALL)) == {2: "Beta"}
+    assert numbered(build("What is beta?", passages=passages, parameters=SMALL, most=1)) == {2: "Beta"}
 
 
 def test_chosen_sentences_keep_their_order_in_the_passage() -> None:
@@ -190,3 +196,12 @@ def test_headings_listings_and_questions_are_not_quoted() -> None:
     passages = [make_passage("# 제목"), make_passage("가나다 " * 200), make_passage("제목이란 무엇인가요?")]
     assert prompt.quotations("무엇인가요?", passages) == []
     assert "“제목은 이름입니다.” [1]" in prompt.quotations("제목은?", [make_passage("- 제목은 이름입니다.")])[0]
+
+
+def test_a_small_model_gets_no_more_sentences_than_asked_for() -> None:
+    passages = [make_passage(f"Beta {number} is here. Beta {number} is there.", number) for number in range(4)]
+    for most in (1, 3):
+        messages = prompt.build(
+            "beta?", [], passages, context=900, max_tokens=50, parameters=SMALL, count=words, most=most
+        )
+        assert messages[-1].content.count(" is ") == most
