@@ -37,8 +37,7 @@ COMMANDS = {
 MESSAGES: dict[str, tuple[str, str]] = {
     "ready": ("{url} 에서 실행 중입니다. 끝내려면 Ctrl+C를 누르세요.", "Running at {url}. Press Ctrl+C to stop."),
     "fetching": ("시작용 모델을 받습니다: {files}", "Fetching the starter models: {files}"),
-    "converting": ("모델을 설치하는 중…", "Putting the models in place…"),
-    "trying": ("이 컴퓨터에서 모델을 시험하는 중…", "Trying the models on this machine…"),
+    "trying": ("이 컴퓨터에서 모델을 시험하는 중: {file}", "Trying the model on this machine: {file}"),
     "handed": ("실행 중인 서버({url})에 넘깁니다.", "Handing the work to the server at {url}."),
     "stored": ("문서 {done}개를 저장했고 {failed}개는 실패했습니다.", "{done} documents stored, {failed} failed."),
     "nothing": ("지원하는 형식의 파일이 없습니다.", "There are no files of a supported type."),
@@ -138,9 +137,11 @@ def _models(settings: Settings, lang: Lang) -> Any:
 
     _writable(settings.data_dir)
     names = [model.file for model in starter.starters()]
-    if any(settings.models_dir.glob("*.gguf")) and not (settings.data_dir / "verdicts.json").exists():
-        say(lang, "trying")
-    found = choose_models(settings, names)
+
+    def announce(path: Path) -> None:
+        say(lang, "trying", file=path.name)
+
+    found = choose_models(settings, names, announce)
     missing = [kind for kind, model in (("chat", found.chat), ("embed", found.embed)) if model is None]
     if not missing:
         return found
@@ -151,8 +152,7 @@ def _models(settings: Settings, lang: Lang) -> Any:
     say(lang, "fetching", files=", ".join(wanted))
     with contextlib.closing(_Bars()) as bars:
         starter.fetch(settings.models_dir, bars.show, kinds=missing)
-    say(lang, "trying")
-    return choose_models(settings, names)
+    return choose_models(settings, names, announce)
 
 
 class _Bars:

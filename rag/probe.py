@@ -93,10 +93,17 @@ def _usable_memory() -> int:
     return memory
 
 
-def judge(path: Path, memory: Path, threads: int, run: Callable[[Sequence[str]], Any] | None = None) -> Verdict:
+def judge(
+    path: Path,
+    memory: Path,
+    threads: int,
+    run: Callable[[Sequence[str]], Any] | None = None,
+    announce: Callable[[Path], None] = lambda path: None,
+) -> Verdict:
     """The verdict on a GGUF file: remembered in the file `memory`, or found by a child process. Blocks.
 
-    Raises `RagError` GEN-002 if the file cannot be loaded, SETUP-005 if the library dies on it either way.
+    A trial takes seconds, for a large model minutes, so it is announced. Raises `RagError` GEN-002 if the file
+    cannot be loaded, SETUP-005 if the library dies on it either way.
     """
     key = _key(path, threads)
     known = jsonfile.load(memory)
@@ -104,6 +111,7 @@ def judge(path: Path, memory: Path, threads: int, run: Callable[[Sequence[str]],
         # Another version of this program may have remembered other fields.
         with contextlib.suppress(TypeError):
             return Verdict(**known[key])
+    announce(path)
     verdict = _try(path, threads, run or _child)
     jsonfile.save(memory, {**known, key: asdict(verdict)})
     return verdict

@@ -63,19 +63,21 @@ def threads(settings: Settings) -> int:
     return settings.threads or probe.Machine.look().cores
 
 
-def choose_models(settings: Settings, starters: Collection[str]) -> Models:
+def choose_models(
+    settings: Settings, starters: Collection[str], announce: Callable[[Path], None] = lambda path: None
+) -> Models:
     """The chat model and the embedder: those given by setting, else the first of each kind in the models directory.
 
     Files that people put there come before the starters. Each file is tried in a child process unless a verdict is
-    remembered; blocks for that long. A bad file is passed over with a warning, unless it was asked for by name:
-    then raises `RagError` GEN-002 or SETUP-005.
+    remembered; blocks for that long, and announces it. A bad file is passed over with a warning, unless it was asked
+    for by name: then raises `RagError` GEN-002 or SETUP-005.
     """
     memory = settings.data_dir / "verdicts.json"
     chosen: dict[str, Chosen] = {}
     for kind, given in (("chat", settings.model), ("embed", settings.embed_model)):
         if given:
             path = Path(given).expanduser().absolute()
-            verdict = probe.judge(path, memory, threads(settings))
+            verdict = probe.judge(path, memory, threads(settings), announce=announce)
             if verdict.kind != kind:
                 wanted = "a chat model with a template" if kind == "chat" else "an embedding model"
                 raise RagError("GEN-002", file=path.name, reason=f"not {wanted}", directory=str(path.parent))
@@ -84,7 +86,7 @@ def choose_models(settings: Settings, starters: Collection[str]) -> Models:
         if len(chosen) == 2:
             break
         try:
-            verdict = probe.judge(path, memory, threads(settings))
+            verdict = probe.judge(path, memory, threads(settings), announce=announce)
         except RagError as error:
             log.warning("%s", error.text("en").message)
             continue

@@ -177,3 +177,10 @@ def test_the_machine_is_looked_at_without_surprises() -> None:
     assert machine.cpu
     assert 1 <= machine.cores <= (os.cpu_count() or 1)
     assert machine.memory >= 0
+
+
+def test_a_trial_is_announced_and_a_remembered_verdict_is_not(model: Path, memory: Path) -> None:
+    announced: list[Path] = []
+    for _ in range(2):
+        judge(model, memory, 2, Children(), announced.append)
+    assert announced == [model]
