@@ -397,7 +397,8 @@ async def _show(events: AsyncIterator[dict[str, Any]], lang: Lang) -> None:
             print(event["token"], end="", flush=True)
         elif event["type"] == "stream_sources":
             print()
-            say(lang, "sources")
+            if event["sources"]:
+                say(lang, "sources")
             for number, source in enumerate(event["sources"], 1):
                 print(f"[{number}] {source['title']} · {source['metadata']['source']} · {source['score']:.2f}")
         elif event["type"] == "stream_error":
