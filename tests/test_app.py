@@ -159,3 +159,23 @@ async def test_a_flood_of_bad_frames_closes_the_socket(parts: Parts, aiohttp_cli
         while not socket.closed:
             await asyncio.wait_for(socket.receive(), 10)
     assert socket.close_code == 1008
+
+
+async def test_of_six_messages_that_come_at_once_just_the_last_is_refused(
+    parts: Parts, aiohttp_client: MakeClient
+) -> None:
+    hold = asyncio.Event()
+    parts.generator.wait = lambda: hold
+    client = await aiohttp_client(parts.app())
+    async with client.ws_connect("/chat-ws?session_id=s") as socket:
+        for number in range(6):
+            frame = {"type": "message", "message_id": f"m{number}", "content": ASKED, "session_id": "s"}
+            await socket.send_json(frame)
+        await asyncio.sleep(0.3)
+        hold.set()
+        last: dict[str, str] = {}
+        while len(last) < 6:
+            event = await asyncio.wait_for(socket.receive_json(), 10)
+            if event["type"] in ("stream_end", "stream_error"):
+                last[event["message_id"]] = event.get("error_code", "")
+    assert last == {"m0": "", "m1": "", "m2": "", "m3": "", "m4": "", "m5": "GEN-004"}

@@ -116,7 +116,8 @@ class Connection:
         asked = self._questions()
         if any(question.stream.message_id == message.message_id for question in asked):
             raise RagError("WS-002-VALIDATION_ERROR", field="message_id", rule="rule:busy-id")
-        if len(asked) - (self._running is not None) >= MAX_WAITING:
+        # One is being answered, or will be as soon as the writer has its turn.
+        if len(asked) > MAX_WAITING:
             raise RagError("GEN-004", seconds=10 * len(asked))
         stream = Stream(message.message_id, self.session_id, time.monotonic)
         self._put(Question(message.content, stream, threading.Event(), self.early_sources))
