@@ -72,7 +72,7 @@ def _model_lines(path: Path, settings: Settings, threads: int, lang: Lang) -> li
         return WORDS[key][0 if lang == "ko" else 1]
 
     try:
-        verdict = probe.judge(path, settings.data_dir / "verdicts.json", threads)
+        verdict = probe.judge(path, settings.data_dir / "verdicts.json", threads, anew=True)
     except RagError as error:
         text = error.text(lang)
         return [f"{path.name}: {error.code} {text.message}", *(f"    {solution}" for solution in text.solutions)]

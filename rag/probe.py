@@ -28,6 +28,8 @@ from .errors import RagError
 from .types import Sampling
 
 TIMEOUT = 600.0
+# Deaths by a fault of the program, which come again. Others, such as a kill for want of memory, may not.
+FAULTS = frozenset(("SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGABRT", "SIGTRAP"))
 TRIAL_TOKENS = 256
 TRIAL_DECODES = 12
 # What an answer over documents is made of, for weighing prefill against decode: tokens in, tokens out.
@@ -38,7 +40,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the trial found. Speeds are tokens per second, 0 where not measured."""
+    """What the trial found. Speeds are tokens per second, 0 where not measured. `death`: it died of this, always."""
 
     kind: llama.Kind
     name: str
@@ -47,6 +49,7 @@ class Verdict:
     prefill: float = 0.0
     decode: float = 0.0
     note: str = ""
+    death: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +102,31 @@ def judge(
     threads: int,
     run: Callable[[Sequence[str]], Any] | None = None,
     announce: Callable[[Path], None] = lambda path: None,
+    anew: bool = False,
 ) -> Verdict:
     """The verdict on a GGUF file: remembered in the file `memory`, or found by a child process. Blocks.
 
-    A trial takes seconds, for a large model minutes, so it is announced. Raises `RagError` GEN-002 if the file
-    cannot be loaded, SETUP-005 if the library dies on it either way.
+    A death is remembered too, until the library, the file or the CPU changes; `anew` tries again all the same. A
+    trial takes seconds, for a large model minutes, so it is announced. Raises `RagError` GEN-002 if the file cannot
+    be loaded, SETUP-005 if the library dies on it either way.
     """
     key = _key(path, threads)
     known = jsonfile.load(memory)
-    if key in known:
-        # Another version of this program may have remembered other fields.
-        with contextlib.suppress(TypeError):
-            return Verdict(**known[key])
-    announce(path)
-    verdict = _try(path, threads, run or _child)
-    jsonfile.save(memory, {**known, key: asdict(verdict)})
+    verdict = _remembered(known.get(key))
+    if verdict is None or (anew and verdict.death):
+        announce(path)
+        verdict = _try(path, threads, run or _child)
+        jsonfile.save(memory, {**known, key: asdict(verdict)})
+    if verdict.death:
+        raise RagError("SETUP-005", file=path.name, reason=verdict.death)
     return verdict
+
+
+def _remembered(fields: Any) -> Verdict | None:
+    # Another version of this program may have remembered other fields.
+    with contextlib.suppress(TypeError):
+        return Verdict(**fields)
+    return None
 
 
 def _key(path: Path, threads: int) -> str:
@@ -145,6 +157,8 @@ def _try(path: Path, threads: int, run: Callable[[Sequence[str]], Any]) -> Verdi
             raise RagError("GEN-002", file=path.name, reason=found["error"], directory=str(path.parent))
         note = f"without extra buffer types: with them the library died ({death})" if death else ""
         return Verdict(**found, extra_bufts=extra_bufts, note=note)
+    if death in FAULTS:
+        return Verdict("other", path.stem, death=death)
     raise RagError("SETUP-005", file=path.name, reason=death)
 
 

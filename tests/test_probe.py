@@ -125,7 +125,19 @@ def test_a_child_that_dies_by_a_signal_is_tried_again_without_extra_buffers(mode
     assert again.calls == []
 
 
-def test_a_model_that_kills_both_children_is_setup_005_and_is_tried_again_next_time(model: Path, memory: Path) -> None:
+def test_a_model_that_kills_both_children_is_setup_005_and_remembered_as_such(model: Path, memory: Path) -> None:
+    for children, calls in ((Children(DIES, DIES), 2), (Children(), 0)):
+        with pytest.raises(RagError) as caught:
+            judge(model, memory, 2, children)
+        assert caught.value.code == "SETUP-005"
+        assert caught.value.data == {"file": "tiny.gguf", "reason": "SIGSEGV"}
+        assert len(children.calls) == calls
+    # The doctor looks again, and what it finds counts from then on.
+    assert judge(model, memory, 2, Children(), anew=True).name == "Tiny"
+    assert judge(model, memory, 2, Children(DIES, DIES)).name == "Tiny"
+
+
+def test_an_end_that_was_no_fault_of_the_library_is_tried_again_next_time(model: Path, memory: Path) -> None:
     children = Children(with_extra=DIES, without_extra="import sys; sys.exit(3)")
     with pytest.raises(RagError) as caught:
         judge(model, memory, 2, children)
