@@ -274,21 +274,18 @@ async def _ingest_here(settings: Settings, lang: Lang, files: Files) -> list[str
     from rag.service import open_index
 
     models = await asyncio.to_thread(_models, settings, lang)
-    results = []
+    results: list[str] = []
+    jobs: list[Job] = []
     async with open_index(settings, models.embed, lambda done, total: None) as index:
-
-        async def states(job: Job) -> AsyncIterator[dict[str, Any]]:
-            async for state in index.ingester.watch(job):
-                error = state.error.body(lang) if state.error else None
-                yield {"state": state.state, "done": state.done, "total": state.total, "error": error}
-
+        # All are accepted first: the store is tidied once behind the queue, not behind each file.
         for source, path in files:
             try:
-                job = await index.ingester.add_file(path, source, origin=str(path))
+                jobs.append(await index.ingester.add_file(path, source, origin=str(path)))
             except RagError as error:
                 results.append(_tell(source, error.body(lang)))
-            else:
-                results.append(await _follow(source, states(job)))
+        for job in jobs:
+            states = (state.body(lang) async for state in index.ingester.watch(job))
+            results.append(await _follow(job.name, states))
         await index.store.optimize()
     return results
 

@@ -98,11 +98,10 @@ class Chat:
     ) -> AsyncGenerator[Token, None]:
         """The answer's tokens. Raises `RagError` GEN-003 before the first of them."""
         lang = prompt.language_of(question.content)
-        choices: list[str] = []
-        if not self.generator.speaks(lang):
-            # What it writes in a language that it does not know is no answer; it may choose what to quote.
-            choices = await asyncio.to_thread(prompt.quotations, question.content, passages)
-        if not passages or not (choices or self.generator.speaks(lang)):
+        speaks = self.generator.speaks(lang)
+        # What it writes in a language that it does not know is no answer; it may choose what to quote.
+        choices = [] if speaks else await asyncio.to_thread(prompt.quotations, question.content, passages)
+        if not passages or not (speaks or choices):
             return _fixed(prompt.NOTHING_FOUND[lang])
         messages = await asyncio.to_thread(
             prompt.build,
@@ -113,7 +112,7 @@ class Chat:
             max_tokens=self.sampling.max_tokens,
             parameters=self.generator.parameters,
             count=self.generator.count,
-            most=prompt.QUOTED_SENTENCES if choices else prompt.NARROW_SENTENCES,
+            most=prompt.NARROW_SENTENCES if speaks else prompt.QUOTED_SENTENCES,
         )
         tokens = self.generator.generate(messages, self.sampling, question.cancel, choices)
         return _timed(tokens, self.token_timeout)

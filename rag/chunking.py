@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .types import Document, Page, Passage
+from .types import Document, Passage
 
 # About 200 tokens of English. A Hangul syllable or Han character says as much as several Latin letters.
 BUDGET = 900.0
@@ -34,8 +34,7 @@ _WORD_END = re.compile(r"\s+")
 def chunk(document: Document, budget: float = BUDGET) -> list[Passage]:
     """The passages of a document, in order."""
     passages: list[Passage] = []
-    marked = document.type in MARKED_TYPES
-    for page, headings, section in _sections(document.text, document.pages, marked):
+    for page, headings, section in _sections(document):
         for start, end in _pack(document.text, section, budget):
             passages.append(
                 Passage(
@@ -70,16 +69,18 @@ def sentences(text: str) -> list[str]:
     return [sentence for sentence in cut if sentence]
 
 
-def _sections(text: str, pages: tuple[Page, ...], marked: bool) -> Iterator[tuple[int | None, tuple[str, ...], Span]]:
+def _sections(document: Document) -> Iterator[tuple[int | None, tuple[str, ...], Span]]:
     """(page, heading path, span) of each stretch between headings or page ends."""
+    text = document.text
+    marked = document.type in MARKED_TYPES and not document.pages
     whole: list[tuple[int | None, int, int]] = [(None, 0, len(text))]
-    for number, start, end in [(page.number, page.start, page.end) for page in pages] or whole:
+    for number, start, end in [(page.number, page.start, page.end) for page in document.pages] or whole:
         path: list[tuple[int, str]] = []
         begun, fenced, only_headings = start, False, True
         position = start
         for line in text[start:end].splitlines(keepends=True):
             fenced ^= bool(_FENCE.match(line))
-            heading = _HEADING.match(line) if marked and number is None and not fenced else None
+            heading = _HEADING.match(line) if marked and not fenced else None
             if heading:
                 if not only_headings:
                     yield number, tuple(title for _, title in path), (begun, position)

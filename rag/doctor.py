@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -43,9 +44,7 @@ WORDS: dict[str, tuple[str, str]] = {
 def report(settings: Settings, lang: Lang) -> str:
     """The findings, a line each. Tries every model in a child process unless a verdict is remembered; blocks."""
 
-    def word(key: str) -> str:
-        return WORDS[key][0 if lang == "ko" else 1]
-
+    word = partial(_word, lang)
     machine = probe.Machine.look()
     threads = settings.threads or machine.cores
     lines = [
@@ -68,9 +67,7 @@ def report(settings: Settings, lang: Lang) -> str:
 
 
 def _model_lines(path: Path, settings: Settings, threads: int, lang: Lang) -> list[str]:
-    def word(key: str) -> str:
-        return WORDS[key][0 if lang == "ko" else 1]
-
+    word = partial(_word, lang)
     try:
         verdict = probe.judge(path, settings.data_dir / "verdicts.json", threads, anew=True)
     except RagError as error:
@@ -86,6 +83,10 @@ def _model_lines(path: Path, settings: Settings, threads: int, lang: Lang) -> li
     if not verdict.extra_bufts:
         found.append(f"    {word('plain')} ({verdict.note})")
     return found
+
+
+def _word(lang: Lang, key: str) -> str:
+    return WORDS[key][0 if lang == "ko" else 1]
 
 
 def _version(package: str) -> str:

@@ -68,6 +68,25 @@ class SamplerPart(Protocol):
 
 
 @dataclass(eq=False, slots=True)
+class _Chooser:
+    """Samples one of the choices: at each branch of their tree, the one that the model finds likeliest."""
+
+    sampler: SamplerPart
+    choices: list[list[int]]
+    said: int = 0
+
+    def sample(self) -> int | None:
+        """The next token, or None when a choice is said to its end."""
+        branches = {choice[self.said] for choice in self.choices if len(choice) > self.said}
+        if not branches:
+            return None
+        token = self.sampler.likeliest(branches)
+        self.choices = [choice for choice in self.choices if choice[self.said : self.said + 1] == [token]]
+        self.said += 1
+        return token
+
+
+@dataclass(eq=False, slots=True)
 class _Request:
     prompt: list[int]
     choices: list[list[int]]
@@ -191,7 +210,7 @@ class Engine:
         sampler = self._make_sampler(request.sampling)
         try:
             if self._prefill(request):
-                self._decode(request, sampler)
+                self._decode(request, _Chooser(sampler, request.choices) if request.choices else sampler)
             elif self._closing.is_set():
                 request.emit(RagError("GEN-999"))
             else:
@@ -216,24 +235,14 @@ class Engine:
             self._admit(block=False)
         return True
 
-    def _decode(self, request: _Request, sampler: SamplerPart) -> None:
+    def _decode(self, request: _Request, sampler: SamplerPart | _Chooser) -> None:
         text = codecs.getincrementaldecoder("utf-8")("replace")
         room = self._context.size - len(request.prompt)
         if not request.choices:
             room = min(room, request.sampling.max_tokens)
-        choices = request.choices
         while True:
-            if request.choices:
-                # Of a tree of token sequences, the branches that go on from what was said.
-                branches = {choice[request.completed] for choice in choices if len(choice) > request.completed}
-                if not branches:
-                    request.finish("stop")
-                    return
-                token = sampler.likeliest(branches)
-                choices = [choice for choice in choices if choice[request.completed : request.completed + 1] == [token]]
-            else:
-                token = sampler.sample()
-            if self._model.ends(token):
+            token = sampler.sample()
+            if token is None or self._model.ends(token):
                 # What the decoder still holds is half a character: it never leaves.
                 request.finish("stop")
                 return

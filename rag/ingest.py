@@ -18,13 +18,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from . import loaders
 from .chunking import chunk
-from .errors import RagError
+from .errors import Lang, RagError
 from .types import Document, Embedder, Passage, Store, Vectors
 
 State = Literal["queued", "parsing", "embedding", "stored", "failed", "cancelled"]
@@ -57,6 +57,18 @@ class Job:
     @property
     def content(self) -> Path:
         return self.folder / "content"
+
+    def body(self, lang: Lang) -> dict[str, Any]:
+        """The job as every door shows it."""
+        error = self.error.body(lang) if self.error else None
+        return {
+            "id": self.id,
+            "name": self.name,
+            "state": self.state,
+            "done": self.done,
+            "total": self.total,
+            "error": error,
+        }
 
     def move(self, state: State, done: int = 0, total: int = 0) -> None:
         self.state, self.done, self.total = state, done, total

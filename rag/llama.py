@@ -144,8 +144,11 @@ class Model:
         A vocabulary that was trained on Korean has words and syllables of it; any other spells each syllable in
         two or three pieces, and its model knows nothing but their look.
         """
-        tokens = self.text_tokens(KOREAN_SAMPLE)
-        return lang != "ko" or len(tokens) <= KOREAN_TOKENS * len(KOREAN_SAMPLE)
+        return lang != "ko" or self._knows_korean
+
+    @functools.cached_property
+    def _knows_korean(self) -> bool:
+        return len(self.text_tokens(KOREAN_SAMPLE)) <= KOREAN_TOKENS * len(KOREAN_SAMPLE)
 
     @property
     def is_wordpiece(self) -> bool:

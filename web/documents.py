@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, Field, StrictInt, TypeAdapter
 
-from rag.errors import Lang, RagError
+from rag.errors import RagError
 from rag.ingest import Ingester, Job
 from rag.protocol import Content, load_object, source_of, validate
 
@@ -103,19 +103,8 @@ async def job_events(request: web.Request) -> web.StreamResponse:
     lang = lang_of(request)
     with contextlib.suppress(ConnectionError):
         async for state in ingester.watch(job):
-            await response.write(f"event: job\ndata: {_dumps(_job_body(state, lang))}\n\n".encode())
+            await response.write(f"event: job\ndata: {_dumps(state.body(lang))}\n\n".encode())
     return response
-
-
-def _job_body(job: Job, lang: Lang) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "name": job.name,
-        "state": job.state,
-        "done": job.done,
-        "total": job.total,
-        "error": job.error.body(lang) if job.error else None,
-    }
 
 
 def _dumps(data: Any) -> str:
