@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from models import starter
+
+from .app_client import Client, MakeClient, Parts
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 300.0
@@ -93,3 +95,20 @@ def server(starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     running = start_server(tmp_path_factory.mktemp("data"), starter_models, ["--max-tokens", "96"]).wait()
     yield running
     running.stop()
+
+
+@pytest.fixture
+async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+    """Scripted parts for an application in this process."""
+    made = Parts(tmp_path)
+    await made.ingester.start()
+    yield made
+    await made.ingester.close()
+    await made.sessions.close()
+
+
+@pytest.fixture
+async def client(parts: Parts, aiohttp_client: MakeClient) -> Client:
+    """A client of an application over scripted parts."""
+    made: Client = await aiohttp_client(parts.app())
+    return made

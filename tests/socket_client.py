@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -54,6 +55,10 @@ def types(events: Iterable[Event]) -> list[str]:
         if not (event["type"] == "stream_token" and found[-1:] == ["stream_token"]):
             found.append(event["type"])
     return found
+
+
+def is_korean(text: str) -> bool:
+    return bool(re.search("[가-힣]", text))
 
 
 def answer(events: Iterable[Event]) -> str:

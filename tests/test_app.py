@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,9 @@ from web.app import create_app
 from web.state import State
 
 from .app_client import MakeClient, Parts, converse
-from .socket_client import answer, types
+from .socket_client import answer, is_korean, types
 
 ASKED = "what is the answer"
-
-
-@pytest.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    made = Parts(tmp_path)
-    yield made
-    await made.sessions.close()
 
 
 def fail_search(parts: Parts) -> None:
@@ -62,10 +54,6 @@ FAILURES: dict[str, Callable[[Parts], None]] = {
     "SEARCH-003": fail_store,
     "WS-999-INTERNAL_ERROR": fail_unforeseen,
 }
-
-
-def is_korean(text: str) -> bool:
-    return bool(re.search("[가-힣]", text))
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])

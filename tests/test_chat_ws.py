@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from .conftest import ROOT, Server, start_server
-from .socket_client import Event, answer, ask, message, open_socket, receive, types, until_last
+from .socket_client import Event, answer, ask, is_korean, message, open_socket, receive, types, until_last
 
 pytestmark = pytest.mark.model
 
@@ -32,7 +32,7 @@ def error_of(server: Server, frame: str | bytes, lang: str, session_id: str = "e
 
 def assert_in_language(event: Event, lang: str) -> None:
     text = event["message"] + " ".join(event["solutions"])
-    assert bool(re.search("[가-힣]", text)) == (lang == "ko"), text
+    assert is_korean(text) == (lang == "ko"), text
     assert event["solutions"]
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,16 +15,8 @@ import pytest
 
 from .app_client import MakeClient, Parts
 from .conftest import Server
+from .socket_client import is_korean
 from .test_loaders import pdf
-
-
-@pytest.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    made = Parts(tmp_path)
-    await made.ingester.start()
-    yield made
-    await made.ingester.close()
-    await made.sessions.close()
 
 
 def form(*files: tuple[str, bytes]) -> aiohttp.FormData:
@@ -122,7 +111,7 @@ async def test_a_file_that_cannot_be_read_fails_with_its_reason(
         assert states[-1]["state"] == "failed"
         assert states[-1]["error"]["error_code"] == code
         assert name in states[-1]["error"]["message"]
-        assert bool(re.search("[가-힣]", states[-1]["error"]["message"])) == (lang == "ko")
+        assert is_korean(states[-1]["error"]["message"]) == (lang == "ko")
 
 
 @pytest.mark.parametrize("body", [None, aiohttp.FormData({"other": "x"})])
@@ -154,7 +143,7 @@ async def test_an_unknown_job_is_told_so(parts: Parts, aiohttp_client: MakeClien
     response = await client.get(f"/documents/jobs/none/events?lang={lang}")
     body = await response.json()
     assert (response.status, body["error_code"]) == (404, "DOC-007")
-    assert bool(re.search("[가-힣]", body["message"])) == (lang == "ko")
+    assert is_korean(body["message"]) == (lang == "ko")
 
 
 @pytest.mark.parametrize(

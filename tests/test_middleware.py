@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from web.middleware import _is_own_host, _same_site
 
-from .app_client import Client, MakeClient, Parts
-
-
-@pytest.fixture
-async def client(tmp_path: Path, aiohttp_client: MakeClient) -> AsyncIterator[Client]:
-    parts = Parts(tmp_path)
-    yield await aiohttp_client(parts.app())
-    await parts.sessions.close()
+from .app_client import Client
 
 
 @pytest.mark.parametrize(

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from web.pages import GUIDES, STATIC
 
-from .app_client import Client, MakeClient, Parts
+from .app_client import Client
 
 SLUGS = sorted(path.stem for path in (GUIDES / "en").glob("*.md"))
-
-
-@pytest.fixture
-async def client(tmp_path: Path, aiohttp_client: MakeClient) -> AsyncIterator[Client]:
-    parts = Parts(tmp_path)
-    yield await aiohttp_client(parts.app())
-    await parts.sessions.close()
 
 
 async def test_the_page_and_all_that_it_names_are_served(client: Client) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from rag.settings import TABLE
 from server import COMMANDS
 
 from .conftest import ROOT, Server, start_server
-from .socket_client import ask, types
+from .socket_client import ask, is_korean, types
 
 
 def run(*arguments: str, lang: str = "en", check: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -51,7 +50,7 @@ def test_without_models_and_network_the_files_and_the_place_are_named(tmp_path: 
     assert done.stderr.startswith("SETUP-001")
     for named in ("SmolLM2-135M-Instruct.Q4_1.gguf", "all-MiniLM-L6-v2.Q8_0.gguf", str(tmp_path / "models")):
         assert named in done.stderr
-    assert bool(re.search("[가-힣]", done.stderr)) == (lang == "ko")
+    assert is_korean(done.stderr) == (lang == "ko")
 
 
 def test_a_port_in_use_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
