@@ -294,27 +294,29 @@ async def _hand_over(url: str, lang: Lang, files: Files) -> list[str]:
     """Upload to the server that holds the data directory. For each file "" or its error."""
     import aiohttp
 
+    async def states(job_id: str) -> AsyncIterator[dict[str, Any]]:
+        async with client.get(f"/documents/jobs/{job_id}/events") as events:
+            async for line in events.content:
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+
     results = []
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     async with aiohttp.ClientSession(url, timeout=timeout, headers={"Accept-Language": lang}) as client:
         for source, path in files:
-            with await asyncio.to_thread(path.open, "rb") as content:
-                form = aiohttp.FormData(quote_fields=False)
-                form.add_field("origin", str(path))
-                form.add_field("files", content, filename=source)
-                async with client.post("/documents", data=form) as response:
-                    body = await response.json()
-            if response.status != 202:
-                results.append(_tell(source, body))
-                continue
-
-            async def states(job_id: str) -> AsyncIterator[dict[str, Any]]:
-                async with client.get(f"/documents/jobs/{job_id}/events") as events:
-                    async for line in events.content:
-                        if line.startswith(b"data: "):
-                            yield json.loads(line[6:])
-
-            results.append(await _follow(source, states(body["jobs"][0]["id"])))
+            try:
+                with await asyncio.to_thread(path.open, "rb") as content:
+                    form = aiohttp.FormData(quote_fields=False)
+                    form.add_field("origin", str(path))
+                    form.add_field("files", content, filename=source)
+                    async with client.post("/documents", data=form) as response:
+                        body = await response.json()
+                if response.status == 202:
+                    results.append(await _follow(source, states(body["jobs"][0]["id"])))
+                else:
+                    results.append(_tell(source, body))
+            except aiohttp.ClientError:
+                results.append(_tell(source, RagError("SETUP-007", url=url, file=source).body(lang)))
     return results
 
 

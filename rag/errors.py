@@ -335,6 +335,13 @@ CATALOGUE: dict[str, Row] = {
             "Try another GGUF file.",
         ),
     ),
+    "SETUP-007": _row(
+        500,
+        "실행 중인 서버({url})와 연결이 끊겼습니다: {file}.",
+        ("서버가 실행 중인지 확인하세요.", "서버가 받아들인 파일은 다음에 시작할 때 이어서 저장됩니다."),
+        "The connection to the running server ({url}) was lost: {file}.",
+        ("Check that the server is running.", "A file that it has accepted is stored at its next start."),
+    ),
     "SETUP-006": _row(
         500,
         "설정 값이 올바르지 않습니다: {name} = {value} ({reason}).",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -155,6 +158,27 @@ def test_while_a_server_runs_it_is_handed_the_work(server: Server, starter_model
 
 
 @pytest.mark.model
+def test_a_server_that_dies_under_the_work_is_told_and_takes_it_up_again(starter_models: Path, tmp_path: Path) -> None:
+    data_dir, file = tmp_path / "data", tmp_path / "long.txt"
+    file.write_text("\n\n".join(f"The zylophant number {n} eats {n} leaves. " * 20 for n in range(400)))
+    server = start_server(data_dir, starter_models).wait()
+    killer = threading.Thread(target=lambda: (wait_for(data_dir / "incoming"), server.stop(signal.SIGKILL)))
+    killer.start()
+    done = run("ingest", *directories(data_dir, starter_models), str(file), check=1)
+    killer.join()
+    assert "SETUP-007" in done.stderr
+    assert "0 documents stored, 1 failed" in done.stdout
+    (left,) = (path.name for path in (data_dir / "incoming").iterdir())
+    assert not left.startswith("."), "it was accepted, so it is kept"
+
+
+def wait_for(incoming: Path) -> None:
+    """Until a job was accepted there."""
+    while not any(not path.name.startswith(".") for path in incoming.iterdir()):
+        time.sleep(0.01)
+
+
+@pytest.mark.model
 def test_a_question_is_answered_on_the_terminal_without_a_server(starter_models: Path, tmp_path: Path) -> None:
     where = directories(tmp_path / "data", starter_models)
     empty = run("ask", *where, "What is it?", check=0)
@@ -189,8 +213,6 @@ def rename_model(source: Path, target: Path) -> Path:
 
 @pytest.mark.model
 def test_a_server_that_is_interrupted_ends_cleanly(starter_models: Path, tmp_path: Path) -> None:
-    import signal
-
     server = start_server(tmp_path, starter_models).wait()
     assert types(ask(server.ws_url, "What is RAG Standard?"))[-1] == "stream_end"
     assert server.stop(signal.SIGINT) in (0, 130)
