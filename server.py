@@ -56,9 +56,6 @@ def say(lang: Lang, key: str, **data: object) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. The exit code: 0, or 1 after one clear message."""
-    # OpenMP's threads wait in a loop by default; with an ingestion beside a chat they would take each other's cores
-    # (measured: two at once ran at 70 % together by default, at 150 % with this). Read when the library is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     flags = vars(_parser().parse_args(_with_command(list(sys.argv[1:] if arguments is None else arguments))))
     lang = terminal_lang(flags)
     try:

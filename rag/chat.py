@@ -29,6 +29,7 @@ class Question:
     stream: Stream
     cancel: CancelFlag
     early_sources: bool = False
+    thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +69,22 @@ class Chat:
         passages: list[Passage] = []
         answer: list[str] = []
         finish = Finish("cancelled", Usage())
+        asked = ""
         if cancel.is_set():
             yield stream.start()
         else:
             history = await self.sessions.turns(stream.session_id)
             passages = await self.retriever.search(question.content, self.passages)
-            tokens = await self._tokens(question, history, passages)
+            asked, tokens = await self._tokens(question, history, passages)
             yield stream.start()
             if question.early_sources:
                 yield stream.sources([source_of(passage) for passage in passages])
             async with aclosing(tokens):
                 async for token in tokens:
-                    if token.text:
+                    if token.thinking:
+                        if question.thinking and token.text:
+                            yield stream.thinking(token.text)
+                    elif token.text:
                         answer.append(token.text)
                         yield stream.token(token.text)
                     if token.finish:
@@ -89,20 +94,20 @@ class Chat:
         if not stream.sources_sent:
             yield stream.sources(sources)
         if answer:
-            turn = Turn(stream.message_id, question.content, "".join(answer), sources)
+            turn = Turn(stream.message_id, question.content, "".join(answer), sources, asked)
             await self.sessions.append(stream.session_id, turn)
         yield stream.end(finish.reason, finish.usage)
 
     async def _tokens(
         self, question: Question, history: Sequence[Turn], passages: Sequence[Passage]
-    ) -> AsyncGenerator[Token, None]:
-        """The answer's tokens. Raises `RagError` GEN-003 before the first of them."""
+    ) -> tuple[str, AsyncGenerator[Token, None]]:
+        """The question as the model reads it, and the answer's tokens. Raises `RagError` GEN-003."""
         lang = prompt.language_of(question.content)
         speaks = self.generator.speaks(lang)
         # What it writes in a language that it does not know is no answer; it may choose what to quote.
         choices = [] if speaks else await asyncio.to_thread(prompt.quotations, question.content, passages)
         if not passages or not (speaks or choices):
-            return _fixed(prompt.NOTHING_FOUND[lang])
+            return "", _fixed(prompt.NOTHING_FOUND[lang])
         messages = await asyncio.to_thread(
             prompt.build,
             question.content,
@@ -115,7 +120,7 @@ class Chat:
             most=prompt.NARROW_SENTENCES if speaks else prompt.QUOTED_SENTENCES,
         )
         tokens = self.generator.generate(messages, self.sampling, question.cancel, choices)
-        return _timed(tokens, self.token_timeout)
+        return messages[-1].content, _timed(tokens, self.token_timeout)
 
 
 async def _fixed(text: str) -> AsyncGenerator[Token, None]:
@@ -125,11 +130,12 @@ async def _fixed(text: str) -> AsyncGenerator[Token, None]:
 
 
 async def _timed(tokens: AsyncGenerator[Token, None], seconds: float) -> AsyncGenerator[Token, None]:
-    """The same tokens. Raises `RagError` GEN-001 if one takes longer than `seconds`."""
+    """The same tokens. Raises `RagError` GEN-001 if one takes longer than `seconds`, be it an empty sign of life."""
     async with aclosing(tokens):
         while True:
             try:
-                token = await asyncio.wait_for(anext(tokens), seconds)
+                async with asyncio.timeout(seconds):
+                    token = await anext(tokens)
             except StopAsyncIteration:
                 return
             except TimeoutError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from . import llama, probe
 from .errors import Lang, RagError
 from .settings import Settings
+from .tuning import Tuning, plan_engine
 
 PACKAGES = ("llama-cpp-python", "lancedb", "aiohttp", "numpy")
 
@@ -30,8 +32,23 @@ WORDS: dict[str, tuple[str, str]] = {
     "works": ("작동함", "works"),
     "on": ("켬", "on"),
     "off": ("끔", "off"),
-    "flash": ("플래시 어텐션(측정 결과)", "flash attention (measured)"),
-    "speed": ("읽기 {prefill:.0f}, 쓰기 {decode:.0f} 토큰/초", "reads {prefill:.0f}, writes {decode:.0f} tokens/s"),
+    "gpu": ("GPU", "GPU"),
+    "gpu_on": ("모든 층을 GPU에서 계산합니다.", "all layers are computed on it"),
+    "gpu_off": ("라이브러리가 GPU용으로 빌드되지 않았습니다.", "the library was not built for one"),
+    "speed": (
+        "측정 결과: 읽기 {prefill:.0f}, 쓰기 {decode:.0f} 토큰/초",
+        "measured: reads {prefill:.0f}, writes {decode:.0f} tokens/s",
+    ),
+    "plan": (
+        "대화 {sequences}개를 동시에, 대화마다 {context}토큰, 메모리 {mib:.0f} MiB",
+        "{sequences} chats at once with {context} tokens each, {mib:.0f} MiB",
+    ),
+    "tuned": (
+        "플래시 어텐션 {flash}, 스레드 쓰기 {threads} 읽기 {batch_threads}, 한 번에 {batch}토큰, "
+        "메모리 형식 {kv_type}, 미리 짐작하기 {draft}",
+        "flash attention {flash}, threads {threads} to write and {batch_threads} to read, {batch} tokens at once, "
+        "memory type {kv_type}, drafts {draft}",
+    ),
     "plain": (
         "추가 버퍼 형식(AMX 등)을 쓰면 라이브러리가 멈춰서 쓰지 않습니다. 더 빠르게 하려면 다시 빌드하세요:\n"
         "    pip install --force-reinstall --no-cache-dir -r requirements.txt",
@@ -52,6 +69,7 @@ def report(settings: Settings, lang: Lang) -> str:
         f"{word('cpu')}: {machine.cpu}",
         f"{word('features')}: {llama.system_info()}",
         f"{word('memory')}: {machine.memory / 2**30:.1f} GiB",
+        f"{word('gpu')}: {word('gpu_on' if llama.offloads() else 'gpu_off')}",
         f"{word('threads')}: {threads} / {machine.cores}",
         f"{word('libraries')}: {', '.join(f'{name} {_version(name)}' for name in PACKAGES)}",
         f"{word('data_dir')}: {settings.data_dir}",
@@ -77,12 +95,24 @@ def _model_lines(path: Path, settings: Settings, threads: int, lang: Lang) -> li
         return [f"{path.name}: {word('other')}"]
     found = [f"{path.name}: {word(verdict.kind)} '{verdict.name}' {word('works')}"]
     if verdict.kind == "chat":
-        switch = word("on" if verdict.flash_attention else "off")
-        found.append(f"    {word('flash')}: {switch}")
-        found.append("    " + word("speed").format(prefill=verdict.prefill, decode=verdict.decode))
+        found += _engine_lines(path, settings, verdict.tuning, lang)
     if not verdict.extra_bufts:
         found.append(f"    {word('plain')} ({verdict.note})")
     return found
+
+
+def _engine_lines(path: Path, settings: Settings, tuning: Tuning, lang: Lang) -> list[str]:
+    word = partial(_word, lang)
+    model = llama.Model(path, vocab_only=True)
+    plan = plan_engine(settings, tuning, model.train_context, probe.Machine.look().memory)
+    model.close()
+    mib = plan.sequences * plan.context * tuning.bytes_per_token / 2**20
+    words = {"flash": word("on" if plan.flash_attention else "off"), "draft": word("on" if plan.cost else "off")}
+    return [
+        "    " + word("speed").format(prefill=tuning.prefill, decode=tuning.decode),
+        "    " + word("plan").format(sequences=plan.sequences, context=plan.context, mib=mib),
+        "    " + word("tuned").format(**asdict(plan) | words),
+    ]
 
 
 def _word(lang: Lang, key: str) -> str:

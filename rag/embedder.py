@@ -1,4 +1,4 @@
-"""Texts to vectors with a GGUF, on a thread of its own.
+"""Texts to vectors with a GGUF, on threads of their own: one for questions, one for documents in the background.
 
 Texts are computed one by one: several sequences in one ubatch would pay attention over all of them together,
 which is slower (measured: 32 at once took nine times as long).
@@ -7,6 +7,9 @@ which is slower (measured: 32 at once took nine times as long).
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,20 +17,21 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from .llama import Context, Model
-from .types import Vectors
+from .types import Rows, Vectors
 
 # Passages are made to fit (rag.chunking); a longer text is cut. Embedders of this size are trained on no more.
 MAX_TOKENS = 256
+# Of 19. The chat model beside an ingestion keeps nearly all of its speed; alone, the ingestion has all cores.
+BACKGROUND = 15
 
 
 class GgufEmbedder:
-    """An `Embedder` on one context. Raises `RagError` GEN-002 if the context cannot be made."""
+    """An `Embedder` on two contexts. Raises `RagError` GEN-002 if a context cannot be made."""
 
     def __init__(self, model: Model, *, threads: int) -> None:
         self._model = model
-        tokens = min(model.train_context, MAX_TOKENS)
-        self._context = Context(model, tokens=tokens, batch=tokens, threads=threads, embeddings=True)
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._questions = _Lane(model, threads, nice=0)
+        self._documents = _Lane(model, threads, nice=BACKGROUND)
 
     @property
     def name(self) -> str:
@@ -37,21 +41,40 @@ class GgufEmbedder:
     def dimension(self) -> int:
         return self._model.dimension
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors, float32 of shape `(len(texts), dimension)`. Calls are served in order, whole.
+    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+        """Unit vectors, float32 of shape `(len(texts), dimension)`. Calls of one kind are served in order, whole.
 
-        Give few texts at a time where others wait, such as questions behind an ingestion.
+        Give few texts at a time where others wait.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._embed, list(texts))
+        lane = self._documents if background else self._questions
+        return await asyncio.get_running_loop().run_in_executor(lane.executor, lane.embed, list(texts))
 
     async def close(self) -> None:
-        """Finish the running call, then free the context and the model."""
-        await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
-        self._context.close()
+        """Finish the running calls, then free the contexts and the model."""
+        for lane in (self._questions, self._documents):
+            await asyncio.to_thread(lane.close)
         self._model.close()
 
-    def _embed(self, texts: Sequence[str]) -> Vectors:
-        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+    def tokens(self, text: str) -> list[int]:
+        """The tokens that are computed for `text`, special ones included, cut to the context."""
+        return self._questions.tokens(text)
+
+
+class _Lane:
+    """A thread with a context of its own. `nice`: how readily its threads let others go first, 0 to 19."""
+
+    def __init__(self, model: Model, threads: int, *, nice: int) -> None:
+        self._model = model
+        tokens = min(model.train_context, MAX_TOKENS)
+        self._context = Context(model, tokens=tokens, batch=tokens, threads=threads, embeddings=True)
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix="embed", initializer=_be_nice, initargs=(nice,))
+
+    def close(self) -> None:
+        self.executor.shutdown(cancel_futures=True)
+        self._context.close()
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        vectors = np.zeros((len(texts), self._model.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             vectors[row] = self._embed_one(text)
         return vectors
@@ -59,9 +82,9 @@ class GgufEmbedder:
     def _embed_one(self, text: str) -> Vectors:
         tokens = self.tokens(text)
         if not tokens:
-            return np.zeros(self.dimension, dtype=np.float32)
-        self._context.cut(0)
-        code = self._context.decode(tokens, 0, output="all")
+            return np.zeros(self._model.dimension, dtype=np.float32)
+        self._context.cut(0, 0)
+        code = self._context.decode([Rows(0, 0, tokens, len(tokens))])
         if code != 0:
             raise RuntimeError(f"llama_decode returned {code} for {len(tokens)} tokens")
         vector = self._context.embedding()
@@ -69,9 +92,14 @@ class GgufEmbedder:
         return vector / length if length > 0 else vector
 
     def tokens(self, text: str) -> list[int]:
-        """The tokens that are computed for `text`, special ones included, cut to the context."""
         if self._model.is_wordpiece:
             text = unicodedata.normalize("NFD", text)
         tokens = self._model.tokenize(text, add_special=True, parse_special=False)
         room = self._context.batch_size
         return tokens if len(tokens) <= room else [*tokens[: room - 1], tokens[-1]]
+
+
+def _be_nice(nice: int) -> None:
+    # On Linux each thread has its own; the compute threads that this one starts inherit it.
+    if nice and sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

@@ -1,26 +1,36 @@
-"""The decode thread: requests in, tokens out. One answer at a time for now, behind the interface that stays.
+"""The decode thread: requests in, tokens out, many at once.
 
-The thread owns model memory and sampler. The event loop never waits for the model: a request goes in through
-a queue, and each step's tokens come back through one `call_soon_threadsafe`.
+The thread owns model memory and samplers. Each step computes one row for every answer that is being written (more
+where a draft pays), then a piece of the prompts that wait. The event loop never waits for the model: a request goes
+in through a queue, and each step's tokens come back through one `call_soon_threadsafe`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
 import logging
+import math
 import queue
 import threading
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
+from .drafting import Lookup, Worth
 from .errors import RagError
-from .types import CancelFlag, Finish, FinishReason, Message, Sampling, Token, Usage
+from .pieces import Pieces
+from .slots import Slot, choose, share
+from .types import CancelFlag, Finish, FinishReason, Message, Rows, Sampling, Token, Usage
 
 MAX_WAITING = 64
-ABORTED = 2
+# What `llama_decode` returns; negative: failed.
+DONE, NO_ROOM, ABORTED = 0, 1, 2
+# A sign of life for those that wait, in seconds.
+SIGN_OF_LIFE = 1.0
+# Before anything is measured: seconds of an answer.
+FIRST_GUESS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -49,75 +59,104 @@ class ContextPart(Protocol):
     """What the engine asks of a model's memory. `rag.llama.Context` is the real one."""
 
     size: int
+    """Tokens that one sequence may hold."""
+    sequences: int
     batch_size: int
+    """Rows that one decode may have, at least as many as there are sequences."""
+    cuttable: bool
+    """Whether the end of a sequence can be taken back."""
     abort: Callable[[], bool]
 
-    def decode(self, tokens: Sequence[int], start: int, *, output: Literal["none", "last", "all"]) -> int: ...
+    def decode(self, parts: Sequence[Rows]) -> int: ...
 
-    def cut(self, start: int) -> bool: ...
+    def cut(self, sequence: int, start: int) -> bool: ...
+
+    def copy(self, source: int, target: int) -> bool: ...
 
     def close(self) -> None: ...
 
 
 class SamplerPart(Protocol):
-    def sample(self) -> int: ...
+    def sample(self, row: int) -> int: ...
 
-    def likeliest(self, tokens: Collection[int]) -> int: ...
+    def likeliest(self, row: int, tokens: Collection[int]) -> int: ...
 
     def close(self) -> None: ...
 
 
-@dataclass(eq=False, slots=True)
-class _Chooser:
-    """Samples one of the choices: at each branch of their tree, the one that the model finds likeliest."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What was measured on this machine: rows of a prompt between two tokens of the running answers, and the seconds
+    of a decode by its rows (none: no drafts)."""
 
-    sampler: SamplerPart
-    choices: list[list[int]]
-    said: int = 0
-
-    def sample(self) -> int | None:
-        """The next token, or None when a choice is said to its end."""
-        branches = {choice[self.said] for choice in self.choices if len(choice) > self.said}
-        if not branches:
-            return None
-        token = self.sampler.likeliest(branches)
-        self.choices = [choice for choice in self.choices if choice[self.said : self.said + 1] == [token]]
-        self.said += 1
-        return token
+    piece: int = 64
+    cost: Sequence[tuple[int, float]] = ()
 
 
 @dataclass(eq=False, slots=True)
 class _Request:
+    """One answer. `pending` tokens come next in its sequence; one means that it is being written."""
+
     prompt: list[int]
     choices: list[list[int]]
     sampling: Sampling
     cancel: CancelFlag
     loop: asyncio.AbstractEventLoop
-    out: asyncio.Queue[Token | RagError] = field(default_factory=asyncio.Queue)
+    pieces: Pieces
+    lookup: Lookup | None
+    begun: float
+    started: float = 0.0
+    pending: list[int] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    items: list[Token | RagError] = field(default_factory=list)
+    slot: Slot | None = None
+    sampler: SamplerPart | None = None
     cached: int = 0
     completed: int = 0
 
-    def emit(self, item: Token | RagError) -> None:
-        # The loop may be closed when the server goes down in the middle of an answer.
-        if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self.out.put_nowait, item)
+    @property
+    def usage(self) -> Usage:
+        return Usage(len(self.prompt), self.cached, self.completed)
 
-    def finish(self, reason: FinishReason, text: str = "") -> None:
-        usage = Usage(len(self.prompt), self.cached, self.completed)
-        self.emit(Token(text, Finish(reason, usage)))
+    def forced(self) -> list[int]:
+        """What all choices go on with from here on, and all of what is left where they are down to one."""
+        run: list[int] = []
+        while len(branches := self.branches(len(run))) == 1:
+            run += branches
+        return run
+
+    def branches(self, ahead: int = 0) -> set[int]:
+        place = self.completed + ahead
+        return {choice[place] for choice in self.choices if len(choice) > place}
 
 
 class Engine:
     """A `Generator` on one context and one thread. `close()` stops the thread and frees the context."""
 
-    def __init__(self, model: ModelPart, context: ContextPart, sampler: Callable[[Sampling], SamplerPart]) -> None:
+    def __init__(
+        self,
+        model: ModelPart,
+        context: ContextPart,
+        sampler: Callable[[Sampling], SamplerPart],
+        pace: Pace | None = None,
+        patience: float = math.inf,
+    ) -> None:
+        """`patience`: who would wait longer than so many seconds for a first token is refused."""
         self._model = model
         self._context = context
         self._make_sampler = sampler
+        self._pace = pace or Pace()
+        self._patience = patience
+        self._worth = Worth(self._pace.cost)
         self._commands: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._slots = [Slot(number) for number in range(context.sequences)]
         self._waiting: deque[_Request] = deque()
-        self._memory: list[int] = []
-        self._pending = 0
+        self._running: list[_Request] = []
+        self._outbox: list[tuple[_Request, Token | RagError]] = []
+        self._asked = 0
+        self._steps = 0
+        self._answer_seconds = 0.0
+        self._alive = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
         self._thread.start()
@@ -143,29 +182,32 @@ class Engine:
     async def generate(
         self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
     ) -> AsyncGenerator[Token, None]:
-        if self._pending >= MAX_WAITING:
-            raise RagError("GEN-004", seconds=5 * self._pending)
-        self._pending += 1
+        ahead = self._asked - self._context.sequences
+        wait = (self._answer_seconds or FIRST_GUESS) * (1 + ahead / self._context.sequences)
+        if ahead >= MAX_WAITING or (ahead >= 0 and wait > self._patience):
+            raise RagError("GEN-004", seconds=math.ceil(wait))
+        self._asked += 1
         try:
-            prompt = await asyncio.to_thread(self._model.prompt_tokens, messages)
-            if len(prompt) >= self.context:
-                raise RagError("GEN-003", tokens=len(prompt), limit=self.context, characters=self.context * 2)
-            allowed = [await asyncio.to_thread(self._model.text_tokens, choice) for choice in choices]
-            request = _Request(prompt, allowed, sampling, cancel, asyncio.get_running_loop())
+            request = await asyncio.to_thread(
+                self._request, messages, sampling, cancel, choices, asyncio.get_running_loop()
+            )
             self._commands.put(request)
             if self._closing.is_set():
                 # Looked at after the put: the thread may be past its last look at the queue.
                 raise RagError("GEN-999")
             while True:
-                item = await request.out.get()
-                if isinstance(item, RagError):
-                    raise item
-                yield item
-                if item.finish is not None:
-                    return
+                await request.arrived.wait()
+                request.arrived.clear()
+                items, request.items = request.items, []
+                for item in _joined(items):
+                    if isinstance(item, RagError):
+                        raise item
+                    yield item
+                    if item.finish is not None:
+                        return
         finally:
             cancel.set()
-            self._pending -= 1
+            self._asked -= 1
 
     def close(self) -> None:
         """Stop within one token and free the context. Running answers end with GEN-999."""
@@ -173,26 +215,59 @@ class Engine:
         self._commands.put(None)
         self._thread.join()
 
+    def _request(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        cancel: CancelFlag,
+        choices: Sequence[str],
+        loop: asyncio.AbstractEventLoop,
+    ) -> _Request:
+        """Everything that can be made ready off the decode thread. Raises `RagError` GEN-003."""
+        prompt = self._model.prompt_tokens(messages)
+        if not prompt:
+            raise RagError("GEN-999")
+        if len(prompt) >= self.context:
+            raise RagError("GEN-003", tokens=len(prompt), limit=self.context, characters=self.context * 2)
+        # Templates of some reasoning models open the thinking themselves.
+        tail = b"".join(map(self._model.piece, prompt[-16:])).rstrip()
+        return _Request(
+            prompt,
+            [self._model.text_tokens(choice) for choice in choices],
+            sampling,
+            cancel,
+            loop,
+            Pieces(sampling.stop, thinking=tail.endswith(b"<think>")),
+            Lookup(prompt) if self._pace.cost and self._context.cuttable and not choices else None,
+            time.monotonic(),
+        )
+
     # The decode thread.
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._admit(block=not self._waiting)
-            if self._waiting:
-                request = self._waiting.popleft()
-                try:
-                    self._answer(request)
-                except Exception:
-                    log.exception("decoding failed")
-                    self._forget()
-                    request.emit(RagError("GEN-999"))
+            self._admit(block=not (self._running or self._waiting))
+            try:
+                self._step()
+            except Exception:
+                log.exception("a step failed")
+                for request in [*self._running, *self._waiting]:
+                    self._end(request, RagError("GEN-999"), forget=True)
         self._admit(block=False)
-        for request in self._waiting:
-            request.emit(RagError("GEN-999"))
+        for request in [*self._running, *self._waiting]:
+            self._end(request, RagError("GEN-999"))
+        self._flush()
         self._context.close()
 
+    def _step(self) -> None:
+        self._steps += 1
+        self._drop_cancelled()
+        self._write()
+        self._read()
+        self._show_life()
+        self._flush()
+
     def _admit(self, *, block: bool) -> None:
-        """Take in new requests, and let go of waiting ones that were cancelled."""
         try:
             while True:
                 request = self._commands.get(block=block)
@@ -201,85 +276,300 @@ class Engine:
                     self._waiting.append(request)
         except queue.Empty:
             pass
-        for request in [request for request in self._waiting if request.cancel.is_set()]:
-            self._waiting.remove(request)
-            request.finish("cancelled")
 
-    def _answer(self, request: _Request) -> None:
-        self._context.abort = lambda: request.cancel.is_set() or self._closing.is_set()
-        sampler = self._make_sampler(request.sampling)
+    def _drop_cancelled(self) -> None:
+        for request in [request for request in (*self._running, *self._waiting) if request.cancel.is_set()]:
+            self._finish(request, "cancelled")
+
+    def _write(self) -> None:
+        """One decode for all answers that are being written: the row of each first, then drafts in the room left."""
+        writing = [request for request in self._running if len(request.pending) == 1]
+        if not writing:
+            return
+        # The library computes sequences together only where their numbers follow one another.
+        writing.sort(key=lambda request: request.slot.number if request.slot else 0)
+        room = self._context.batch_size - len(writing)
+        parts: list[tuple[_Request, list[int]]] = []
+        for request in writing:
+            draft = self._draft(request, len(writing) + sum(len(part) for _, part in parts), room)
+            room -= len(draft)
+            parts.append((request, draft))
+        self._compute([(request, request.pending + draft, len(draft)) for request, draft in parts])
+        self._flush()
+
+    def _draft(self, request: _Request, rows: int, room: int) -> list[int]:
+        if request.lookup is None or request.slot is None:
+            return []
+        room = min(room, self._context.size - len(request.slot.tokens) - 1)
+        room = min(room, request.sampling.max_tokens - request.completed - 1)
+        proposal = request.lookup.proposal()
+        return proposal[: self._worth.draft(request.lookup.length, len(proposal), rows, room)]
+
+    def _read(self) -> None:
+        """A piece of the prompts: the whole batch where nobody writes, else no more than delays a token a little."""
+        writing = any(len(request.pending) == 1 for request in self._running)
+        reading = [request for request in self._running if len(request.pending) > 1]
+        idle = sum(not slot.busy for slot in self._slots)
+        reading += list(self._waiting)[:idle]
+        reading.sort(key=lambda request: request.begun)
+        budget = min(self._pace.piece, self._context.batch_size) if writing else self._context.batch_size
+        left = [len(one.pending) if one.slot else len(one.prompt) + len(one.forced()) for one in reading]
+        for request, rows in zip(reading, share(left, budget), strict=True):
+            if rows and not (request.cancel.is_set() or self._closing.is_set()):
+                if request.slot is None and not self._try_begin(request):
+                    continue
+                rows = _whole(rows, len(request.pending), self._context.batch_size)
+                self._compute([(request, request.pending[:rows], 0)])
+                self._flush()
+
+    def _try_begin(self, request: _Request) -> bool:
         try:
-            if self._prefill(request):
-                self._decode(request, _Chooser(sampler, request.choices) if request.choices else sampler)
-            elif self._closing.is_set():
-                request.emit(RagError("GEN-999"))
-            else:
-                request.finish("cancelled")
+            return self._begin(request)
+        except Exception:
+            log.exception("an answer could not begin")
+            self._end(request, RagError("GEN-999"), forget=True)
+            return False
         finally:
-            sampler.close()
+            self._flush()
 
-    def _prefill(self, request: _Request) -> bool:
-        """Compute what the memory does not hold yet. False if cancelled. The last token is always computed."""
-        prompt = request.prompt
-        kept = min(_common_prefix(self._memory, prompt), len(prompt) - 1)
-        if not self._context.cut(kept):
+    def _begin(self, request: _Request) -> bool:
+        """Give the request a sequence, and in it what is known of its prompt. False if it is answered already."""
+        choice = choose(self._slots, request.prompt, cuttable=self._context.cuttable)
+        self._waiting.remove(request)
+        self._running.append(request)
+        request.started = time.monotonic()
+        run = request.forced()
+        if request.choices and self._say(request, run):
+            return False
+        request.pending = request.prompt + run
+        if choice is None:
+            raise RuntimeError("a request without a free sequence")
+        slot, kept = choice.slot, choice.kept
+        slot.busy, request.slot = True, slot
+        request.sampler = self._make_sampler(request.sampling)
+        if choice.source is not None:
+            # The copy is of the whole sequence; what is not wanted is cut off again.
+            slot.tokens = list(choice.source.tokens)
+            if not self._context.copy(choice.source.number, slot.number):
+                slot.tokens, kept = [], 0
+        if not self._cut(slot, kept):
             kept = 0
-            self._context.cut(0)
-        del self._memory[kept:]
         request.cached = kept
-        for start in range(kept, len(prompt), self._context.batch_size):
-            piece = prompt[start : start + self._context.batch_size]
-            last = start + len(piece) == len(prompt)
-            if self._context.abort() or not self._compute(piece, output="last" if last else "none"):
-                return False
-            self._admit(block=False)
+        del request.pending[:kept]
         return True
 
-    def _decode(self, request: _Request, sampler: SamplerPart | _Chooser) -> None:
-        text = codecs.getincrementaldecoder("utf-8")("replace")
-        room = self._context.size - len(request.prompt)
-        if not request.choices:
-            room = min(room, request.sampling.max_tokens)
-        while True:
-            token = sampler.sample()
-            if token is None or self._model.ends(token):
-                # What the decoder still holds is half a character: it never leaves.
-                request.finish("stop")
-                return
-            request.completed += 1
-            piece = text.decode(self._model.piece(token))
-            if request.completed >= room:
-                request.finish("length", piece)
-                return
-            if piece:
-                request.emit(Token(piece))
-            self._admit(block=False)
-            if self._context.abort() or not self._compute([token], output="last"):
-                if self._closing.is_set():
-                    request.emit(RagError("GEN-999"))
-                else:
-                    request.finish("cancelled")
-                return
+    def _cut(self, slot: Slot, kept: int) -> bool:
+        """Keep the first tokens only. False if nothing could be kept."""
+        done = kept == len(slot.tokens) > 0 or (kept > 0 and self._context.cut(slot.number, kept))
+        if not done:
+            self._context.cut(slot.number, 0)
+        del slot.tokens[kept if done else 0 :]
+        return done
 
-    def _compute(self, tokens: list[int], output: Literal["none", "last"]) -> bool:
-        """Decode at the end of the memory. False if aborted. Raises `RuntimeError` if the library fails."""
-        start = len(self._memory)
-        code = self._context.decode(tokens, start, output=output)
-        if code == 0:
-            self._memory += tokens
-            return True
+    def _compute(self, parts: list[tuple[_Request, list[int], int]]) -> None:
+        """Decode tokens of several requests at once, and go on with each. The last of each are drafts, so many.
+
+        If it fails, each is tried alone, so that one fails alone.
+        """
+        rows = []
+        for request, tokens, drafted in parts:
+            assert request.slot is not None
+            complete = len(tokens) - drafted == len(request.pending)
+            outputs = 1 + drafted if complete else 0
+            rows.append(Rows(request.slot.number, len(request.slot.tokens), tokens, outputs))
+        requests = [request for request, _, _ in parts]
+        self._context.abort = lambda: self._closing.is_set() or all(one.cancel.is_set() for one in requests)
+        code = self._decode(rows)
+        if code == DONE:
+            # Of the whole batch, the row of each one's first output.
+            row = 0
+            for request, tokens, drafted in parts:
+                row += len(tokens)
+                self._go_on(request, tokens, drafted, row - 1 - drafted)
+            return
+        for request in requests:
+            self._take_back(request)
         if code == ABORTED:
-            # Some of the rows may have been computed; without the cut they would be taken for a prefix.
-            if not self._context.cut(start):
-                self._forget()
+            return
+        log.warning("llama_decode returned %d for %d rows", code, sum(len(tokens) for _, tokens, _ in parts))
+        if code == NO_ROOM and self._make_room():
+            # The next step tries again.
+            return
+        if len(parts) == 1:
+            self._end(requests[0], RagError("GEN-999"), forget=True)
+            return
+        for request in requests:
+            self._compute([(request, request.pending[: self._context.batch_size], 0)])
+
+    def _decode(self, rows: list[Rows]) -> int:
+        try:
+            return self._context.decode(rows)
+        except Exception:
+            log.exception("decoding failed")
+            return -1
+
+    def _take_back(self, request: _Request) -> None:
+        """After a decode that ended badly: some of its rows may be in memory. Without a cut all is computed anew."""
+        slot = request.slot
+        assert slot is not None
+        before = list(slot.tokens)
+        if not self._context.cut(slot.number, len(before)) or not before:
+            self._context.cut(slot.number, 0)
+            slot.tokens = []
+            request.pending = before + request.pending
+
+    def _make_room(self) -> bool:
+        """Forget what nobody uses now. False if there was nothing."""
+        idle = [slot for slot in self._slots if not slot.busy and slot.tokens]
+        for slot in idle:
+            self._cut(slot, 0)
+        return bool(idle)
+
+    def _go_on(self, request: _Request, tokens: list[int], drafted: int, row: int) -> None:
+        """The tokens are computed. If they were the last, say what follows; `row` is the first to sample from."""
+        slot = request.slot
+        assert slot is not None
+        computed = len(tokens) - drafted
+        slot.tokens += tokens[:computed]
+        del request.pending[:computed]
+        if request.pending:
+            return
+        try:
+            if request.choices:
+                self._choose(request, row)
+                return
+            draft = tokens[computed:]
+            self._sample(request, draft, row)
+            if drafted and not self._context.cut(slot.number, len(slot.tokens)):
+                slot.tokens = []
+                raise RuntimeError("a draft could not be taken back")
+        except Exception:
+            log.exception("an answer failed")
+            self._end(request, RagError("GEN-999"), forget=True)
+
+    def _sample(self, request: _Request, draft: list[int], row: int) -> None:
+        """Sample after the last token, and on behind each drafted token that is what was sampled before it."""
+        sampler, slot, lookup = request.sampler, request.slot, request.lookup
+        assert sampler is not None
+        assert slot is not None
+        said: list[int] = []
+        for place in range(len(draft) + 1):
+            token = sampler.sample(row + place)
+            said.append(token)
+            if lookup is not None:
+                if proposal := lookup.proposal(1):
+                    self._worth.learn(lookup.length, proposal[0] == token)
+                lookup.extend(said[-1:])
+            if place == len(draft) or draft[place] != token or self._model.ends(token):
+                break
+            slot.tokens.append(token)
+        if not self._say(request, said):
+            request.pending = said[-1:]
+
+    def _choose(self, request: _Request, row: int) -> None:
+        """Say the choice that is likeliest here, and on to where they part again."""
+        assert request.sampler is not None
+        token = request.sampler.likeliest(row, request.branches())
+        request.choices = [choice for choice in request.choices if choice[request.completed :][:1] == [token]]
+        run = request.forced()
+        if not self._say(request, run):
+            request.pending = run
+
+    def _say(self, request: _Request, tokens: list[int]) -> bool:
+        """Send the text of the tokens, and end the answer if it is to end here. Whether it ended."""
+        reason: FinishReason | None = None
+        pieces: list[Token] = []
+        at = len(request.prompt) + request.completed
+        for token in tokens:
+            if not request.choices and self._model.ends(token):
+                reason = "stop"
+                break
+            request.completed += 1
+            at += 1
+            pieces += request.pieces.feed(self._model.piece(token))
+            if request.pieces.stopped:
+                reason = "stop"
+                break
+            if at >= self._context.size or (not request.choices and request.completed >= request.sampling.max_tokens):
+                reason = "length"
+                break
+        if reason is None and request.choices and not request.branches():
+            reason = "stop"
+        if reason is None:
+            for piece in pieces:
+                self._outbox.append((request, piece))
             return False
-        raise RuntimeError(f"llama_decode returned {code} for {len(tokens)} tokens at {start}")
+        self._finish(request, reason, pieces + request.pieces.close())
+        return True
 
-    def _forget(self) -> None:
-        self._context.cut(0)
-        self._memory.clear()
+    # Ends.
+
+    def _finish(self, request: _Request, reason: FinishReason, pieces: Iterable[Token] = ()) -> None:
+        for piece in pieces:
+            self._outbox.append((request, piece))
+        if request.completed:
+            seconds = time.monotonic() - request.started
+            self._answer_seconds += (seconds - self._answer_seconds) * (0.2 if self._answer_seconds else 1.0)
+        self._end(request, Token("", Finish(reason, request.usage)))
+
+    def _end(self, request: _Request, last: Token | RagError, *, forget: bool = False) -> None:
+        """The last thing that a request hears. Its sequence stays as a prefix for others."""
+        if request in self._running:
+            self._running.remove(request)
+        elif request in self._waiting:
+            self._waiting.remove(request)
+        else:
+            return
+        self._outbox.append((request, last))
+        if request.sampler is not None:
+            request.sampler.close()
+        if request.slot is not None:
+            request.slot.busy = False
+            request.slot.used = self._steps
+            if forget:
+                self._cut(request.slot, 0)
+
+    def _show_life(self) -> None:
+        """Those that wait are told that the model is at work, so that only a model that hangs is GEN-001."""
+        now = time.monotonic()
+        if now - self._alive >= SIGN_OF_LIFE:
+            self._alive = now
+            self._outbox += [(request, Token("")) for request in (*self._running, *self._waiting)]
+
+    def _flush(self) -> None:
+        """Hand everything over to the event loops at once."""
+        loops: dict[asyncio.AbstractEventLoop, list[tuple[_Request, Token | RagError]]] = {}
+        for request, item in self._outbox:
+            loops.setdefault(request.loop, []).append((request, item))
+        self._outbox.clear()
+        for loop, items in loops.items():
+            # The loop may be closed when the server goes down in the middle of an answer.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_deliver, items)
 
 
-def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    shorter = min(len(left), len(right))
-    return next((index for index in range(shorter) if left[index] != right[index]), shorter)
+def _whole(rows: int, left: int, most: int) -> int:
+    """Rows of a piece such that no row of a prompt is computed alone: it may round otherwise than with others."""
+    if rows == 1 < left:
+        rows = min(2, most)
+    if left - rows == 1:
+        rows = rows + 1 if rows < most else max(1, rows - 1)
+    return rows
+
+
+def _deliver(items: Iterable[tuple[_Request, Token | RagError]]) -> None:
+    for request, item in items:
+        request.items.append(item)
+        request.arrived.set()
+
+
+def _joined(items: Sequence[Token | RagError]) -> list[Token | RagError]:
+    """Tokens that came in one go as one: a reader that is behind gets fewer and longer ones."""
+    joined: list[Token | RagError] = []
+    for item in items:
+        last = joined[-1] if joined else None
+        if isinstance(item, Token) and isinstance(last, Token) and item.thinking == last.thinking:
+            joined[-1] = Token(last.text + item.text, item.finish, item.thinking)
+        else:
+            joined.append(item)
+    return joined

@@ -287,7 +287,7 @@ async def embed_passages(
     progress(0, len(passages))
     for start in range(0, len(passages), EMBED_BATCH):
         batch = passages[start : start + EMBED_BATCH]
-        parts.append(await embedder.embed([in_context(passage) for passage in batch]))
+        parts.append(await embedder.embed([in_context(passage) for passage in batch], background=True))
         progress(start + len(batch), len(passages))
     return np.concatenate(parts)
 

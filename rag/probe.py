@@ -2,8 +2,8 @@
 
 A library that was built for another CPU, or by a compiler with a fault, dies by a signal on the first decode.
 So a child decodes first; if it dies it is tried again without the extra buffer types (repacked weights, AMX);
-the verdict is remembered for the library, the file and the CPU. The child also measures flash attention, which
-helps on some processors and halves the speed on others.
+the verdict is remembered for the library, the file and the CPU. The child also measures how the model runs best
+(rag.tuning).
 """
 
 from __future__ import annotations
@@ -17,37 +17,31 @@ import platform
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import jsonfile, llama
 from .errors import RagError
-from .types import Sampling
+from .tuning import Tuning, tune
+from .types import Rows
 
 TIMEOUT = 600.0
 # Deaths by a fault of the program, which come again. Others, such as a kill for want of memory, may not.
 FAULTS = frozenset(("SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGABRT", "SIGTRAP"))
-TRIAL_TOKENS = 256
-TRIAL_DECODES = 12
-# What an answer over documents is made of, for weighing prefill against decode: tokens in, tokens out.
-TYPICAL_PROMPT, TYPICAL_ANSWER = 600, 100
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the trial found. Speeds are tokens per second, 0 where not measured. `death`: it died of this, always."""
+    """What the trial found. `death`: it died of this, always."""
 
     kind: llama.Kind
     name: str
     extra_bufts: bool = True
-    flash_attention: bool = False
-    prefill: float = 0.0
-    decode: float = 0.0
+    tuning: Tuning = field(default_factory=Tuning)
     note: str = ""
     death: str = ""
 
@@ -124,9 +118,16 @@ def judge(
 
 def _remembered(fields: Any) -> Verdict | None:
     # Another version of this program may have remembered other fields.
-    with contextlib.suppress(TypeError):
-        return Verdict(**fields)
+    with contextlib.suppress(TypeError, KeyError):
+        return _verdict(fields)
     return None
+
+
+def _verdict(fields: dict[str, Any]) -> Verdict:
+    """From JSON. Raises `TypeError` or `KeyError` for other fields."""
+    tuning = dict(fields["tuning"])
+    cost = tuple((int(rows), float(seconds)) for rows, seconds in tuning.pop("cost"))
+    return Verdict(**{**fields, "tuning": Tuning(**tuning, cost=cost)})
 
 
 def _key(path: Path, threads: int) -> str:
@@ -156,7 +157,7 @@ def _try(path: Path, threads: int, run: Callable[[Sequence[str]], Any]) -> Verdi
         if "error" in found:
             raise RagError("GEN-002", file=path.name, reason=found["error"], directory=str(path.parent))
         note = f"without extra buffer types: with them the library died ({death})" if death else ""
-        return Verdict(**found, extra_bufts=extra_bufts, note=note)
+        return _verdict({**found, "extra_bufts": extra_bufts, "note": note})
     if death in FAULTS:
         return Verdict("other", path.stem, death=death)
     raise RagError("SETUP-005", file=path.name, reason=death)
@@ -193,65 +194,21 @@ def main(arguments: Sequence[str]) -> None:
 
 def _trial(path: Path, extra_bufts: bool, threads: int) -> dict[str, Any]:
     look = llama.Model(path, vocab_only=True)
-    found: dict[str, Any] = {"kind": look.kind, "name": look.name}
+    found: dict[str, Any] = {"kind": look.kind, "name": look.name, "tuning": asdict(Tuning())}
     look.close()
     if found["kind"] == "other":
         return found
     model = llama.Model(path, extra_bufts=extra_bufts)
-    if found["kind"] == "embed":
-        context = llama.Context(model, tokens=64, batch=64, threads=threads, embeddings=True)
-        _check(context.decode(model.tokenize("a trial", add_special=True, parse_special=False), 0, output="all"))
-        context.embedding()
+    if found["kind"] == "chat":
+        found["tuning"] = asdict(tune(model, threads))
         return found
-    best = 0.0
-    for flash_attention in (False, True):
-        speeds = _speeds(model, flash_attention, threads)
-        if speeds is None:
-            continue
-        prefill, decode = speeds
-        score = 1 / (TYPICAL_PROMPT / prefill + TYPICAL_ANSWER / decode)
-        if score > best:
-            best = score
-            found |= {"flash_attention": flash_attention, "prefill": round(prefill, 1), "decode": round(decode, 1)}
-    if not best:
-        raise RagError("GEN-002", file=path.name, reason="it cannot decode", directory=str(path.parent))
-    return found
-
-
-def _speeds(model: llama.Model, flash_attention: bool, threads: int) -> tuple[float, float] | None:
-    """Prefill and decode speed in tokens per second, or None if the model does not take the setting."""
-    try:
-        context = llama.Context(model, tokens=512, batch=256, threads=threads, flash_attention=flash_attention)
-    except RagError:
-        return None
-    words = model.tokenize(
-        "The trial reads a few plain words, again and again. ", add_special=True, parse_special=False
-    )
-    begun = time.perf_counter()
-    _check(context.decode(words, 0, output="last"))
-    # A large model on a slow machine gets a shorter trial: about three seconds of prefill.
-    per_token = (time.perf_counter() - begun) / len(words)
-    count = max(len(words), min(TRIAL_TOKENS, int(3 / per_token)))
-    prompt = (words * (count // len(words) + 1))[:count]
-    sampler = llama.Sampler(context, Sampling())
-    prefill, decode = 0.0, 0.0
-    for _ in range(2):
-        context.cut(0)
-        begun = time.perf_counter()
-        _check(context.decode(prompt, 0, output="last"))
-        prefill = max(prefill, count / (time.perf_counter() - begun))
-        begun = time.perf_counter()
-        for step in range(TRIAL_DECODES):
-            _check(context.decode([sampler.sample()], count + step, output="last"))
-        decode = max(decode, TRIAL_DECODES / (time.perf_counter() - begun))
-    sampler.close()
-    context.close()
-    return prefill, decode
-
-
-def _check(code: int) -> None:
+    context = llama.Context(model, tokens=64, batch=64, threads=threads, embeddings=True)
+    words = model.tokenize("a trial", add_special=True, parse_special=False)
+    code = context.decode([Rows(0, 0, words, len(words))])
     if code != 0:
         raise RagError("GEN-002", file="", reason=f"llama_decode returned {code}", directory="")
+    context.embedding()
+    return found
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Pure: history, passages and question to messages within a token budget.
 
-Laid out from what changes least to what changes most (system text, history, passages, question), so that the
-engine finds a long prefix of an earlier prompt in its memory.
+Laid out from what changes least to what changes most (system text, history, passages, question), and the history as
+the model has read it, so that the engine finds nearly all of a follow-up question's prompt in its memory.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ QUOTED_SENTENCES = 2
 LONGEST_QUOTE = 250
 # A "sentence" beyond this many characters is a table or a listing, and would be most of the prompt.
 LONGEST_SENTENCE = 500
+# So many turns lose their passages first where a prompt gets too long.
+FIRST_BARED = 2
 # At least this share of the context is kept for the answer.
 ANSWER_SHARE = 4
 
@@ -61,8 +63,8 @@ def build(
 ) -> list[Message]:
     """The messages of a prompt that leaves room for an answer. A small model gets the `most` best sentences.
 
-    Where it does not fit, the oldest turns go first, then the last passages. Raises `RagError` GEN-003 if the
-    question alone does not fit.
+    Where it does not fit, the passages of the oldest turns go first, then those turns, then the last passages. Raises
+    `RagError` GEN-003 if the question alone does not fit.
     """
     lang = language_of(question)
     room = context - min(max_tokens, context // ANSWER_SHARE)
@@ -71,12 +73,16 @@ def build(
     else:
         evidence = [passage.text for passage in passages]
     turns = list(history)
+    bare = 0
     while True:
-        messages = _messages(lang, question, turns, passages, evidence)
+        messages = _messages(lang, question, turns, bare, passages, evidence)
         tokens = count(messages)
         if tokens <= room:
             return messages
-        if turns:
+        if bare < len(turns):
+            # More than is needed, or each further question would change the beginning of the prompt.
+            bare = max(FIRST_BARED, 2 * bare)
+        elif turns:
             # Long histories are cut by halves, so that the counting stays cheap.
             turns = turns[max(1, len(turns) // 2) :]
         elif evidence:
@@ -86,11 +92,13 @@ def build(
 
 
 def _messages(
-    lang: Lang, question: str, turns: Sequence[Turn], passages: Sequence[Passage], evidence: Sequence[str]
+    lang: Lang, question: str, turns: Sequence[Turn], bare: int, passages: Sequence[Passage], evidence: Sequence[str]
 ) -> list[Message]:
+    """The first `bare` turns are without their passages."""
     messages = [Message("system", SYSTEM[lang])]
-    for turn in turns:
-        messages += [Message("user", turn.question), Message("assistant", turn.answer)]
+    for number, turn in enumerate(turns):
+        asked = turn.question if number < bare else turn.asked or turn.question
+        messages += [Message("user", asked), Message("assistant", turn.answer)]
     numbered = [
         f"[{number}] {passage.title}\n{text}"
         for number, (passage, text) in enumerate(zip(passages, evidence, strict=False), 1)

@@ -17,7 +17,7 @@ from . import jsonfile, llama, probe
 from .chat import Chat
 from .chunking import chunk
 from .embedder import GgufEmbedder
-from .engine import Engine
+from .engine import Engine, Pace
 from .errors import RagError
 from .ingest import Ingester, embed_passages, find_files
 from .prompt import NARROW_BELOW
@@ -25,10 +25,9 @@ from .retrieval import Retriever
 from .sessions import Sessions
 from .settings import Settings
 from .store import LanceStore
+from .tuning import plan_engine
 from .types import Sampling
 
-MOST_CONTEXT = 8192
-PREFILL_BATCH = 512
 SMALL_PENALTY = 1.1
 
 Progress = Callable[[int, int], None]
@@ -134,17 +133,28 @@ def _fingerprint(path: Path, model: llama.Model) -> str:
 @asynccontextmanager
 async def open_chat(settings: Settings, chat: Chosen, index: Index, clock: Callable[[], float]) -> AsyncIterator[Chat]:
     """Open the chat model, its engine and the sessions. Raises `RagError`."""
-    model = await asyncio.to_thread(llama.Model, chat.path, extra_bufts=chat.verdict.extra_bufts)
-    tokens = settings.ctx or min(model.train_context, MOST_CONTEXT)
+    model = await asyncio.to_thread(
+        llama.Model, chat.path, extra_bufts=chat.verdict.extra_bufts, gpu_layers=settings.gpu_layers
+    )
+    plan = plan_engine(settings, chat.verdict.tuning, model.train_context, probe.Machine.look().memory)
     context = await asyncio.to_thread(
         llama.Context,
         model,
-        tokens=tokens,
-        batch=min(PREFILL_BATCH, tokens),
-        threads=threads(settings),
-        flash_attention=chat.verdict.flash_attention,
+        tokens=plan.context,
+        batch=plan.batch,
+        threads=plan.threads,
+        batch_threads=plan.batch_threads,
+        sequences=plan.sequences,
+        flash_attention=plan.flash_attention,
+        kv_type=plan.kv_type,
     )
-    engine = Engine(model, context, lambda sampling: llama.Sampler(context, sampling))
+    engine = Engine(
+        model,
+        context,
+        lambda sampling: llama.Sampler(context, sampling),
+        Pace(plan.piece, plan.cost),
+        settings.token_timeout,
+    )
     sessions = await asyncio.to_thread(Sessions, settings.data_dir / "sessions.sqlite", settings.session_minutes, clock)
     try:
         yield Chat(

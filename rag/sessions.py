@@ -23,7 +23,7 @@ T = TypeVar("T")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     session_id TEXT NOT NULL, number INTEGER NOT NULL, message_id TEXT NOT NULL,
-    question TEXT NOT NULL, answer TEXT NOT NULL, sources TEXT NOT NULL,
+    question TEXT NOT NULL, answer TEXT NOT NULL, sources TEXT NOT NULL, asked TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (session_id, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (session_id TEXT PRIMARY KEY, used REAL NOT NULL) WITHOUT ROWID;
@@ -46,6 +46,9 @@ class Sessions:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(SCHEMA)
+            # A file of version 0.1.0.
+            if "asked" not in {row[1] for row in self._db.execute("PRAGMA table_info(turns)")}:
+                self._db.execute("ALTER TABLE turns ADD COLUMN asked TEXT NOT NULL DEFAULT ''")
         except (sqlite3.Error, OSError) as error:
             raise RagError("SETUP-003", directory=str(path.parent), reason=str(error)) from error
 
@@ -77,11 +80,12 @@ class Sessions:
             self._forget_expired()
             self._db.execute("UPDATE sessions SET used = ? WHERE session_id = ?", (self._clock(), session_id))
             rows = self._db.execute(
-                "SELECT message_id, question, answer, sources FROM turns WHERE session_id = ? ORDER BY number",
+                "SELECT message_id, question, answer, sources, asked FROM turns WHERE session_id = ? ORDER BY number",
                 (session_id,),
             ).fetchall()
         return [
-            Turn(message_id, question, answer, json.loads(sources)) for message_id, question, answer, sources in rows
+            Turn(message_id, question, answer, json.loads(sources), asked)
+            for message_id, question, answer, sources, asked in rows
         ]
 
     def _append(self, session_id: str, turn: Turn) -> None:
@@ -90,13 +94,15 @@ class Sessions:
             self._forget_expired()
             self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?)", (session_id, self._clock()))
             self._db.execute(
-                "INSERT INTO turns SELECT ?, COALESCE(MAX(number), 0) + 1, ?, ?, ?, ? FROM turns WHERE session_id = ?",
+                "INSERT INTO turns SELECT ?, COALESCE(MAX(number), 0) + 1, ?, ?, ?, ?, ? "
+                "FROM turns WHERE session_id = ?",
                 (
                     session_id,
                     turn.message_id,
                     turn.question,
                     turn.answer,
                     json.dumps(turn.sources, ensure_ascii=False),
+                    turn.asked,
                     session_id,
                 ),
             )

@@ -15,6 +15,8 @@ from typing import Any, Literal, cast, get_args
 from .errors import Lang, RagError
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+Choice = Literal["auto", "on", "off"]
+KvChoice = Literal["auto", "f16", "q8_0"]
 # On, then off.
 SWITCH = ("1", "true", "yes", "on", "0", "false", "no", "off")
 
@@ -31,6 +33,12 @@ class Settings:
     embed_model: str
     threads: int
     ctx: int
+    sequences: int
+    batch: int
+    flash_attention: Choice
+    kv_type: KvChoice
+    draft: Choice
+    gpu_layers: int
     lang: Lang
     session_minutes: float
     max_tokens: int
@@ -49,6 +57,7 @@ class Setting:
     help: str
     least: float | None = None
     most: float | None = None
+    allowed: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -68,9 +77,15 @@ TABLE: tuple[Setting, ...] = (
     Setting("models_dir", str(_HERE / "models"), "where GGUF files are looked for"),
     Setting("model", "", "chat model, a GGUF file; otherwise the one in the models directory"),
     Setting("embed_model", "", "embedding model, a GGUF file; otherwise the one in the models directory"),
-    Setting("threads", 0, "threads for the models; 0: one for each core", 0, 1024),
-    Setting("ctx", 0, "context in tokens; 0: what the model was trained for, at most 8192", 0, 1 << 24),
-    Setting("lang", "ko", "language of texts where the client asks for none: ko or en"),
+    Setting("threads", 0, "threads for the models; 0: measured, at most one for each core", 0, 1024),
+    Setting("ctx", 0, "context of a chat in tokens; 0: what the model was trained for, at most 4096", 0, 1 << 24),
+    Setting("sequences", 0, "chats computed at once; 0: what an eighth of the memory holds, at most 16", 0, 256),
+    Setting("batch", 0, "tokens of a prompt that are read at once; 0: measured", 0, 8192),
+    Setting("flash_attention", "auto", "auto: measured; on or off", allowed=get_args(Choice)),
+    Setting("kv_type", "auto", "type of the model's memory; auto: measured; f16 or q8_0", allowed=get_args(KvChoice)),
+    Setting("draft", "auto", "drafts from the passages; auto: where they pay; on or off", allowed=get_args(Choice)),
+    Setting("gpu_layers", -1, "layers that a GPU computes, if the library was built for one; -1: all", -1, 10000),
+    Setting("lang", "ko", "language of texts where the client asks for none: ko or en", allowed=get_args(Lang)),
     Setting("session_minutes", 30.0, "life of a conversation after its last use", 0.01, 1e6),
     Setting("max_tokens", 512, "longest answer, in tokens", 1, 1 << 20),
     Setting("temperature", 0.0, "0: always the likeliest token; higher: more varied", 0, 5),
@@ -78,7 +93,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("token_timeout", 120.0, "seconds to wait for a token before GEN-001", 0.01, 1e6),
     Setting("max_upload", 100, "largest document, in MiB", 1, 1 << 20),
     Setting("offline", False, "never use the network, not even to fetch the starter models"),
-    Setting("log_level", "info", "debug, info, warning or error"),
+    Setting("log_level", "info", "debug, info, warning or error", allowed=get_args(LogLevel)),
 )
 
 
@@ -93,8 +108,6 @@ def load(flags: Mapping[str, str | bool | None], environ: Mapping[str, str] | No
         values[setting.name] = setting.default if given in (None, "") else _convert(setting, cast("str | bool", given))
     for name in ("data_dir", "models_dir"):
         values[name] = Path(values[name]).expanduser().absolute()
-    _one_of("lang", values["lang"], get_args(Lang))
-    _one_of("log_level", values["log_level"], get_args(LogLevel))
     return Settings(**values)
 
 
@@ -115,6 +128,8 @@ def _convert(setting: Setting, given: str | bool) -> str | int | float | bool:
         _one_of(setting.name, word, SWITCH)
         return word in SWITCH[:4]
     if kind is str:
+        if setting.allowed:
+            _one_of(setting.name, str(given), setting.allowed)
         return str(given)
     try:
         number: int | float = int(given) if kind is int else float(given)

@@ -65,7 +65,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen. `temperature` 0 is greedy."""
+    """How the next token is chosen, and where an answer ends. `temperature` 0 is greedy; no `stop` text is said."""
 
     temperature: float = 0.0
     top_k: int = 40
@@ -74,6 +74,7 @@ class Sampling:
     repeat_penalty: float = 1.0
     seed: int = 0
     max_tokens: int = 512
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +94,36 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the answer, never half a character. The last one carries `finish`; its text may be empty."""
+    """A piece of the answer, never half a character. The last one carries `finish`; its text may be empty.
+
+    Text that is `thinking` is no part of the answer.
+    """
 
     text: str
     finish: Finish | None = None
+    thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question and its answer, as a session keeps them. `sources` are in the shape of the protocol."""
+    """One question and its answer, as a session keeps them. `sources` are in the shape of the protocol; `asked` is
+    the question as the model read it, with its passages, if it did."""
 
     message_id: str
     question: str
     answer: str
     sources: list[dict[str, object]] = field(default_factory=list)
+    asked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Tokens to compute in a sequence of the model's memory, from position `start`; the last `outputs` give logits."""
+
+    sequence: int
+    start: int
+    tokens: Sequence[int]
+    outputs: int = 1
 
 
 class CancelFlag(Protocol):
@@ -162,7 +179,9 @@ class Embedder(Protocol):
     @property
     def dimension(self) -> int: ...
 
-    async def embed(self, texts: Sequence[str]) -> Vectors: ...
+    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+        """Work in the `background` gives way to questions and to the chat model."""
+        ...
 
 
 class Store(Protocol):

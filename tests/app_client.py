@@ -59,10 +59,12 @@ class Parts:
         return create_app(settings, "test", models=Models(None, None), state=state)
 
 
-async def converse(client: Client, content: str, lang: str = "en", session_id: str = "") -> list[Event]:
+async def converse(
+    client: Client, content: str, lang: str = "en", session_id: str = "", query: str = ""
+) -> list[Event]:
     """One question over a socket of its own; all its events."""
     session_id = session_id or str(uuid.uuid4())
-    async with client.ws_connect(f"/chat-ws?session_id={session_id}&lang={lang}") as socket:
+    async with client.ws_connect(f"/chat-ws?session_id={session_id}&lang={lang}{query}") as socket:
         await socket.send_json({"type": "message", "message_id": "m", "content": content, "session_id": session_id})
         events: list[Event] = []
         while not events or events[-1]["type"] not in LAST:

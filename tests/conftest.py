@@ -20,6 +20,7 @@ import pytest
 
 from models import starter
 
+from . import vocabularies
 from .app_client import Client, MakeClient, Parts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,6 +88,39 @@ def starter_models() -> Path:
     directory = ROOT / "models"
     starter.fetch(directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def llama_files() -> vocabularies.LlamaFiles:
+    """Vocabularies and chat templates of the usual families, fetched if they are not there."""
+    try:
+        return vocabularies.fetch()
+    except starter.Refused as error:
+        pytest.skip(f"{vocabularies.ARCHIVE.name} cannot be had: {error}")
+
+
+@pytest.fixture(scope="session")
+def recurrent_model(llama_files: vocabularies.LlamaFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chat model with random weights whose memory is a state: nothing but all of it can be forgotten."""
+    return vocabularies.make_model(
+        llama_files.vocabulary("phi-3"), tmp_path_factory.mktemp("recurrent") / "recurrent.gguf", arch="mamba"
+    )
+
+
+@pytest.fixture(scope="session")
+def hybrid_model(llama_files: vocabularies.LlamaFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chat model with random weights, one layer recurrent and one with attention."""
+    return vocabularies.make_model(
+        llama_files.vocabulary("phi-3"), tmp_path_factory.mktemp("hybrid") / "hybrid.gguf", arch="jamba"
+    )
+
+
+@pytest.fixture(scope="session")
+def sliding_model(llama_files: vocabularies.LlamaFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chat model with random weights, one layer of which sees the last `vocabularies.WINDOW` tokens only."""
+    return vocabularies.make_model(
+        llama_files.vocabulary("phi-3"), tmp_path_factory.mktemp("sliding") / "sliding.gguf", arch="gemma3"
+    )
 
 
 @pytest.fixture(scope="session")

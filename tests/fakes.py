@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import re
 import threading
+import zlib
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from rag.types import CancelFlag, Document, Finish, Message, Passage, Sampling, Token, Turn, Usage, Vectors
+from rag.types import CancelFlag, Document, Finish, Message, Passage, Rows, Sampling, Token, Turn, Usage, Vectors
 
 # Every wait in a test ends here at the latest; a test that needs it has failed.
 PATIENCE = 10.0
@@ -44,7 +45,7 @@ class Clock:
 
 @dataclass
 class ScriptedModel:
-    """A prompt's tokens are the bytes of its contents. `threads` are those that tokenized."""
+    """A prompt's tokens are the bytes of its contents. NUL ends an answer as END does. `threads` tokenized."""
 
     name: str = "scripted"
     parameters: int = 7_000_000_000
@@ -64,44 +65,91 @@ class ScriptedModel:
         return bytes([token])
 
     def ends(self, token: int) -> bool:
-        return token == END
+        return token in (END, 0)
 
 
 @dataclass
 class ScriptedContext:
-    """Model memory that keeps its rows, and refuses to compute anywhere but at their end.
+    """Model memory that keeps the rows of each sequence, and refuses to compute anywhere but at their end.
 
     `script` is called on the decode thread with the number of the call (from 1); what it returns, or the abort
     callback, is the code of the decode. As in the library, a decode that ends badly leaves some of its rows behind.
     """
 
     size: int = 4096
+    sequences: int = 1
     batch_size: int = 512
     script: Callable[[int], int] = lambda call: 0
     heeds_abort: bool = True
     cuttable: bool = True
-    rows: list[int] = field(default_factory=list)
-    pieces: list[list[int]] = field(default_factory=list)
+    copyable: bool = True
+    stubborn: bool = False
+    """Says that it can be cut, and then cannot."""
+    held: dict[int, list[int]] = field(default_factory=dict)
+    decodes: list[list[Rows]] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    copies: list[tuple[int, int]] = field(default_factory=list)
     closed: bool = False
     abort: Callable[[], bool] = lambda: False
+    outputs: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Of each output row of the last decode, its sequence and how much that held with it."""
 
-    def decode(self, tokens: Sequence[int], start: int, *, output: Literal["none", "last", "all"]) -> int:
-        assert start == len(self.rows), "rows with a gap, or over others"
-        assert 0 < len(tokens) <= self.batch_size
-        assert start + len(tokens) <= self.size
-        self.pieces.append(list(tokens))
-        code = self.script(len(self.pieces)) or (2 if self.heeds_abort and self.abort() else 0)
-        self.rows += tokens if code == 0 else [-1]
+    def decode(self, parts: Sequence[Rows]) -> int:
+        self.check(parts)
+        self.decodes.append([replace(part, tokens=list(part.tokens)) for part in parts])
+        self.outputs = {}
+        code = self.script(len(self.decodes)) or (2 if self.heeds_abort and self.abort() else 0)
+        self.codes.append(code)
+        begin = 0
+        for part in parts:
+            rows, begin = self.rows(part.sequence), begin + len(part.tokens)
+            rows += part.tokens if code == 0 else [-1]
+            for back in range(part.outputs if code == 0 else 0):
+                self.outputs[begin - 1 - back] = part.sequence, len(rows) - back
         return code
 
-    def cut(self, start: int) -> bool:
-        if start and not self.cuttable:
+    def check(self, parts: Sequence[Rows]) -> None:
+        """Note down what the library would not take: raised, it would be one more decode that failed."""
+        numbers = [part.sequence for part in parts]
+        rules = {
+            "a sequence twice, or out of order": numbers == sorted(set(numbers)),
+            "no such sequence": set(numbers) <= set(range(self.sequences)),
+            "more than a batch": 0 < sum(len(part.tokens) for part in parts) <= self.batch_size,
+            "rows with a gap, or over others": all(part.start == len(self.rows(part.sequence)) for part in parts),
+            "beyond the end": all(part.start + len(part.tokens) <= self.size for part in parts),
+            "outputs without rows": all(0 <= part.outputs <= len(part.tokens) > 0 for part in parts),
+        }
+        self.complaints += [rule for rule, held in rules.items() if not held]
+
+    def rows(self, sequence: int) -> list[int]:
+        return self.held.setdefault(sequence, [])
+
+    def history(self, row: int) -> list[int]:
+        """All tokens up to an output row of the last decode."""
+        sequence, end = self.outputs[row]
+        return self.rows(sequence)[:end]
+
+    def cut(self, sequence: int, start: int) -> bool:
+        assert 0 <= start <= len(self.rows(sequence))
+        if start and (self.stubborn or not self.cuttable):
             return False
-        del self.rows[start:]
+        del self.rows(sequence)[start:]
         return True
+
+    def copy(self, source: int, target: int) -> bool:
+        assert source != target
+        self.copies.append((source, target))
+        self.held[target] = list(self.rows(source)) if self.copyable else [-1]
+        return self.copyable
 
     def close(self) -> None:
         self.closed = True
+
+    @property
+    def pieces(self) -> list[list[int]]:
+        """The tokens of each decode, of all its sequences together."""
+        return [[token for part in parts for token in part.tokens] for parts in self.decodes]
 
 
 @dataclass
@@ -124,29 +172,81 @@ class ScriptedSampler:
     reply: Iterator[int]
     begun: bool = False
 
-    def sample(self) -> int:
+    def sample(self, row: int) -> int:
+        assert row in self.made_by.context.outputs
         if not self.begun:
             self.begun = True
-            self.made_by.began.append(list(self.made_by.context.rows))
+            self.made_by.began.append(self.made_by.context.history(row))
         return next(self.reply, END)
 
-    def likeliest(self, tokens: Collection[int]) -> int:
+    def likeliest(self, row: int, tokens: Collection[int]) -> int:
         """The reply's next token if it is allowed, else the highest."""
-        token = self.sample()
+        token = self.sample(row)
         return token if token in tokens else max(tokens)
 
     def close(self) -> None:
         self.made_by.open -= 1
 
 
+@dataclass
+class ScriptedLanguage:
+    """Makes samplers whose next token follows from everything before it, so that no script is needed.
+
+    Mostly it is what followed the same three tokens before, so that drafts are right now and then.
+    """
+
+    context: ScriptedContext
+    open: int = 0
+
+    def __call__(self, sampling: Sampling) -> LanguageSampler:
+        self.open += 1
+        return LanguageSampler(self)
+
+
+@dataclass
+class LanguageSampler:
+    made_by: ScriptedLanguage
+    sampled: int = 0
+
+    def sample(self, row: int) -> int:
+        self.sampled += 1
+        return spoken(self.made_by.context.history(row), self.sampled)
+
+    def likeliest(self, row: int, tokens: Collection[int]) -> int:
+        history = bytes(self.made_by.context.history(row))
+        return max(tokens, key=lambda token: zlib.crc32(history + bytes([token])))
+
+    def close(self) -> None:
+        self.made_by.open -= 1
+
+
+def spoken(history: Sequence[int], sampled: int) -> int:
+    """The scripted language: what follows the tokens when `sampled` were sampled, as with a seeded sampler."""
+    data = bytes(history)
+    chance = zlib.crc32(data, sampled)
+    before = data.rfind(data[-3:], 0, len(data) - 1)
+    if chance % 64 == 0:
+        return END
+    if before >= 0 and chance % 64 < 52:
+        return data[before + 3]
+    letters = "abcd e가".encode()
+    return letters[chance // 64 % len(letters)]
+
+
 # The seams of rag.types.
+
+_WORD = re.compile(r"\s*\S+")
 
 
 @dataclass
 class ScriptedGenerator:
-    """Says `reply`, word by word. `prompts` are those it was given; `wait` holds it back before each word."""
+    """Thinks `thoughts` and says `reply`, word by word. `prompts` are those it was given.
+
+    `wait` holds it back before each word.
+    """
 
     reply: str = "The answer is 42 [1]."
+    thoughts: str = ""
     name: str = "scripted"
     context: int = 4096
     parameters: int = 7_000_000_000
@@ -168,15 +268,17 @@ class ScriptedGenerator:
         self.prompts.append(list(messages))
         self.choices = list(choices)
         said = 0
+        thoughts = _WORD.findall(self.thoughts)
+        reply = _WORD.findall(choices[0] if choices else self.reply)
         try:
-            for word in re.findall(r"\s*\S+", choices[0] if choices else self.reply):
+            for number, word in enumerate(thoughts + reply):
                 event = self.wait()
                 if event:
                     await event.wait()
                 if cancel.is_set():
                     break
                 said += 1
-                yield Token(word)
+                yield Token(word, thinking=number < len(thoughts))
                 if self.error:
                     raise self.error
             reason: Literal["cancelled", "stop"] = "cancelled" if cancel.is_set() else "stop"
@@ -195,7 +297,7 @@ class HashEmbedder:
     wait: asyncio.Event | None = None
     error: Exception | None = None
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
         self.texts += texts
         if self.wait:
             await self.wait.wait()

@@ -11,10 +11,13 @@ import pytest
 from rag.errors import RagError
 from rag.service import Models
 from rag.settings import load
+from web import chat_ws
 from web.app import create_app
+from web.keys import SOCKETS
 from web.state import State
 
-from .app_client import MakeClient, Parts, converse
+from .app_client import Client, MakeClient, Parts, converse
+from .fakes import until
 from .socket_client import answer, is_korean, types
 
 ASKED = "what is the answer"
@@ -147,6 +150,36 @@ async def test_a_flood_of_bad_frames_closes_the_socket(parts: Parts, aiohttp_cli
         while not socket.closed:
             await asyncio.wait_for(socket.receive(), 10)
     assert socket.close_code == 1008
+
+
+async def test_a_client_that_stops_reading_is_dropped(
+    parts: Parts, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_ws, "SEND_TIMEOUT", 0.2)
+    parts.generator.reply = " ".join(["x" * 200_000] * 100)
+    async with client.ws_connect("/chat-ws?session_id=s") as socket:
+        await socket.send_json({"type": "message", "message_id": "m", "content": ASKED, "session_id": "s"})
+        await until(lambda: parts.generator.prompts)
+        await until(lambda: not client.app[SOCKETS])
+
+
+async def test_thinking_is_shown_to_those_who_ask_for_it(parts: Parts, client: Client) -> None:
+    parts.generator.thoughts = "Let me see <b>."
+    shown = await converse(client, ASKED, query="&thinking=show")
+    assert types(shown) == ["stream_start", *["stream_thinking"] * 4, "stream_token", "stream_sources", "stream_end"]
+    thoughts = [event for event in shown if event["type"] == "stream_thinking"]
+    assert "".join(event["text"] for event in thoughts) == "Let me see <b>."
+    assert all(event == {"type": "stream_thinking", "message_id": "m", "text": event["text"]} for event in thoughts)
+    assert answer(shown) == parts.generator.reply
+    assert shown[-1]["total_tokens"] == 5
+
+
+@pytest.mark.parametrize("query", ["", "&thinking=", "&thinking=hide"])
+async def test_thinking_is_not_sent_unasked(parts: Parts, client: Client, query: str) -> None:
+    parts.generator.thoughts = "Let me see."
+    events = await converse(client, ASKED, query=query)
+    assert types(events) == ["stream_start", "stream_token", "stream_sources", "stream_end"]
+    assert answer(events) == parts.generator.reply
 
 
 async def test_of_six_messages_that_come_at_once_just_the_last_is_refused(

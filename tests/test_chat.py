@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import pytest
 from rag.chat import Chat, Question
 from rag.errors import RagError
 from rag.prompt import NOTHING_FOUND
-from rag.protocol import End, ErrorEvent, Event, Sources, Start, Stream, TokenEvent
+from rag.protocol import End, ErrorEvent, Event, Sources, Start, Stream, ThinkingEvent, TokenEvent
 from rag.retrieval import Retriever
 from rag.sessions import Sessions
-from rag.types import Sampling
+from rag.types import CancelFlag, Message, Sampling, Token
 from tests.fakes import PATIENCE, Clock, HashEmbedder, MemoryStore, ScriptedGenerator, make_document, make_passage
 
 
@@ -101,7 +101,7 @@ async def test_the_next_question_sees_the_earlier_turn(rig: Rig) -> None:
     await rig.answer(rig.question("the battery"))
     await rig.answer(rig.question("battery again", id="m2"))
     roles = [(message.role, message.content) for message in rig.generator.prompts[1][1:3]]
-    assert roles == [("user", "the battery"), ("assistant", "The answer is 42 [1].")]
+    assert roles == [("user", rig.generator.prompts[0][-1].content), ("assistant", "The answer is 42 [1].")]
     turns = await rig.sessions.turns("s")
     assert [turn.message_id for turn in turns] == ["m", "m2"]
     assert turns[0].sources[0]["content"] == "the battery lasts"
@@ -187,6 +187,67 @@ async def test_a_model_that_says_nothing_in_time_is_gen_001_and_is_stopped(rig: 
     assert isinstance(last, ErrorEvent)
     assert last.error.code == "GEN-001"
     assert question.cancel.is_set()
+
+
+class Waiting(ScriptedGenerator):
+    """Shows ten signs of life, `gap` seconds apart, before it says anything."""
+
+    gap = 0.05
+
+    async def generate(
+        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
+    ) -> AsyncGenerator[Token, None]:
+        for _ in range(10):
+            await asyncio.sleep(self.gap)
+            yield Token("")
+        async for token in super().generate(messages, sampling, cancel, choices):
+            yield token
+
+
+async def test_a_sign_of_life_restarts_the_wait_and_is_no_token(rig: Rig) -> None:
+    rig.generator = Waiting()
+    events = await rig.answer(token_timeout=0.4)
+    assert kinds(events) == [Start, TokenEvent, Sources, End]
+    end = events[-1]
+    assert isinstance(end, End)
+    assert end.total_tokens == 5
+
+
+async def test_a_model_that_falls_silent_after_signs_of_life_is_gen_001(rig: Rig) -> None:
+    rig.generator = Waiting(wait=asyncio.Event)
+    last = (await rig.answer(token_timeout=0.4))[-1]
+    assert isinstance(last, ErrorEvent)
+    assert last.error.code == "GEN-001"
+
+
+async def test_thinking_is_told_only_where_it_was_asked_for(rig: Rig) -> None:
+    rig.generator.thoughts = "Perhaps [2]? No."
+    told = await rig.answer(rig.question(thinking=True))
+    assert "".join(event.text for event in told if isinstance(event, ThinkingEvent)) == "Perhaps [2]? No."
+    assert [kind for kind in kinds(told) if kind is not ThinkingEvent] == [Start, TokenEvent, Sources, End]
+    assert kinds(await rig.answer(rig.question(id="m2"))) == [Start, TokenEvent, Sources, End]
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+async def test_thinking_is_no_part_of_the_answer_its_citations_or_its_turn(rig: Rig, thinking: bool) -> None:
+    rig.generator.thoughts = "Perhaps [2]? No."
+    events = await rig.answer(rig.question(thinking=thinking))
+    assert said(events) == "The answer is 42 [1]."
+    assert [source["metadata"]["cited"] for source in sources(events)] == [True, False]
+    end = events[-1]
+    assert isinstance(end, End)
+    assert end.total_tokens == 5
+    assert (await rig.sessions.turns("s"))[0].answer == "The answer is 42 [1]."
+
+
+async def test_who_only_thinks_has_no_turn(rig: Rig) -> None:
+    rig.generator.thoughts, rig.generator.reply = "Hm.", ""
+    events = await rig.answer(rig.question(thinking=True))
+    assert kinds(events) == [Start, ThinkingEvent, Sources, End]
+    end = events[-1]
+    assert isinstance(end, End)
+    assert (end.total_tokens, end.time_to_first_token_ms) == (0, None)
+    assert await rig.sessions.turns("s") == []
 
 
 async def test_closing_the_answer_cancels_it_and_frees_the_session(rig: Rig) -> None:

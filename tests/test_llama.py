@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import llama_cpp as lib
+import numpy as np
 import pytest
 
 from rag.errors import RagError
-from rag.llama import Context, Model, Sampler
-from rag.types import Message, Sampling
+from rag.llama import Context, KvType, Model, Sampler
+from rag.types import Message, Rows, Sampling
 
 pytestmark = pytest.mark.model
 
@@ -37,15 +39,14 @@ def with_template(model: Model, template: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def generate(context: Context, prompt: list[int], count: int, sampling: Sampling) -> list[int]:
-    context.cut(0)
+    context.cut(0, 0)
     for start in range(0, len(prompt), context.batch_size):
-        piece = prompt[start : start + context.batch_size]
-        assert context.decode(piece, start, output="last") == 0
+        assert context.decode([Rows(0, start, prompt[start : start + context.batch_size])]) == 0
     sampler = Sampler(context, sampling)
     said: list[int] = []
     for step in range(count):
-        said.append(sampler.sample())
-        assert context.decode(said[-1:], len(prompt) + step, output="last") == 0
+        said.append(sampler.sample(-1))
+        assert context.decode([Rows(0, len(prompt) + step, said[-1:])]) == 0
     sampler.close()
     return said
 
@@ -137,28 +138,28 @@ def test_a_cut_memory_continues_as_if_it_had_never_held_more(model: Model, conte
     prompt = model.prompt_tokens([QUESTION])
     fresh = generate(context, prompt, 8, Sampling())
     # The memory now holds prompt and answer; all behind the first ten tokens is cut and computed anew.
-    assert context.cut(10)
-    assert context.decode(prompt[10:], 10, output="last") == 0
+    assert context.cut(0, 10)
+    assert context.decode([Rows(0, 10, prompt[10:])]) == 0
     sampler = Sampler(context, Sampling())
-    assert sampler.sample() == fresh[0]
+    assert sampler.sample(-1) == fresh[0]
     sampler.close()
 
 
 def test_an_abort_ends_a_decode_with_its_own_code(model: Model, context: Context) -> None:
     context.abort = lambda: True
-    assert context.decode(model.text_tokens("word " * 50), 0, output="last") == 2
+    assert context.decode([Rows(0, 0, model.text_tokens("word " * 50))]) == 2
     context.abort = lambda: False
-    context.cut(0)
-    assert context.decode([1], 0, output="last") == 0
+    context.cut(0, 0)
+    assert context.decode([Rows(0, 0, [1])]) == 0
 
 
 def test_of_given_tokens_the_likeliest_is_the_one_that_greedy_would_take(model: Model, context: Context) -> None:
     prompt = model.prompt_tokens([QUESTION])
-    assert context.decode(prompt, 0, output="last") == 0
+    assert context.decode([Rows(0, 0, prompt)]) == 0
     sampler = Sampler(context, Sampling())
-    best = sampler.sample()
-    assert sampler.likeliest({1, 5, best, 300}) == best
-    assert sampler.likeliest({7}) == 7
+    best = sampler.sample(-1)
+    assert sampler.likeliest(-1, {1, 5, best, 300}) == best
+    assert sampler.likeliest(-1, {7}) == 7
     sampler.close()
 
 
@@ -169,5 +170,89 @@ def test_korean_is_not_a_language_of_the_starter_model(model: Model) -> None:
 
 def test_a_context_that_cannot_be_had_is_told(model: Model) -> None:
     with pytest.raises(RagError) as caught:
-        Context(model, tokens=1 << 31, batch=64, threads=1)
+        Context(model, tokens=1 << 24, batch=64, threads=1)
     assert caught.value.code == "GEN-002"
+
+
+# Several sequences.
+
+
+@pytest.fixture
+def shared(model: Model) -> Iterator[Context]:
+    made = Context(model, tokens=512, batch=128, threads=2, sequences=3)
+    yield made
+    made.close()
+
+
+def test_sequences_computed_together_say_what_they_say_alone(model: Model, context: Context, shared: Context) -> None:
+    questions = ("What is a pump?", "안녕하세요", "Count: 1 2 3")
+    prompts = [model.prompt_tokens([Message("user", text)]) for text in questions]
+    alone = [generate(context, prompt, 8, Sampling()) for prompt in prompts]
+    samplers = [Sampler(shared, Sampling()) for _ in prompts]
+    assert shared.decode([Rows(number, 0, prompt) for number, prompt in enumerate(prompts)]) == 0
+    ends = [sum(map(len, prompts[: number + 1])) - 1 for number in range(3)]
+    said = [[sampler.sample(row)] for sampler, row in zip(samplers, ends, strict=True)]
+    for step in range(7):
+        rows = [Rows(number, len(prompts[number]) + step, said[number][-1:]) for number in range(3)]
+        assert shared.decode(rows) == 0
+        for number, sampler in enumerate(samplers):
+            said[number].append(sampler.sample(number))
+    assert said == alone
+    for sampler in samplers:
+        sampler.close()
+
+
+def test_each_sequence_has_the_whole_context(shared: Context) -> None:
+    assert (shared.size, shared.sequences) == (512, 3)
+    for number in range(3):
+        for start in range(0, 512, 128):
+            assert shared.decode([Rows(number, start, [5] * 128)]) == 0
+    assert shared.decode([Rows(0, 512, [5])]) == 1, "no room is told, not died of"
+
+
+def test_a_copied_sequence_goes_on_like_its_source(model: Model, shared: Context) -> None:
+    prompt = model.prompt_tokens([QUESTION])
+    assert shared.decode([Rows(0, 0, prompt)]) == 0
+    sampler = Sampler(shared, Sampling())
+    first = sampler.sample(-1)
+    assert shared.decode([Rows(2, 0, [1, 2, 3])]) == 0
+    assert shared.copy(0, 2)
+    assert shared.cut(2, len(prompt) - 1)
+    assert shared.decode([Rows(2, len(prompt) - 1, prompt[-1:])]) == 0
+    assert sampler.sample(-1) == first
+    sampler.close()
+
+
+@pytest.mark.parametrize("kv_type", ["f16", "q8_0"])
+def test_with_flash_attention_rows_computed_together_are_what_they_are_alone(model: Model, kv_type: KvType) -> None:
+    # Without it they are not on a CPU, and answers are not drafted (rag.tuning).
+    context = Context(model, tokens=256, batch=64, threads=2, flash_attention=True, kv_type=kv_type)
+    prompt = model.prompt_tokens([QUESTION])
+    said = generate(context, prompt, 12, Sampling())
+    alone = []
+    for step, token in enumerate(said):
+        context.cut(0, len(prompt) + step)
+        assert context.decode([Rows(0, len(prompt) + step, [token])]) == 0
+        alone.append(context.logits(-1))
+    context.cut(0, len(prompt))
+    assert context.decode([Rows(0, len(prompt), said, len(said))]) == 0
+    assert all(np.array_equal(context.logits(row), numbers) for row, numbers in enumerate(alone))
+    context.close()
+
+
+@pytest.mark.parametrize("penalty", [1.1, 1.5])
+def test_the_repeat_penalty_is_the_one_of_the_library(model: Model, context: Context, penalty: float) -> None:
+    prompt = model.prompt_tokens([Message("user", "Say the word pump many times: pump pump pump")])
+    ours = generate(context, prompt, 80, Sampling(repeat_penalty=penalty))
+    chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+    lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_penalties(model.vocabulary, 64, penalty, 0.0, 0.0))
+    lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
+    context.cut(0, len(prompt) - 1)
+    theirs, last = [], prompt[-1]
+    for step in range(80):
+        assert context.decode([Rows(0, len(prompt) - 1 + step, [last])]) == 0
+        last = lib.llama_sampler_sample(chain, context.pointer, -1)
+        theirs.append(last)
+    lib.llama_sampler_free(chain)
+    assert ours == theirs
+    assert ours != generate(context, prompt, 80, Sampling())

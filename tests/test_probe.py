@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,10 @@ import pytest
 from rag import llama, probe
 from rag.errors import RagError
 from rag.probe import Verdict, judge
+from rag.tuning import Tuning
 
-FOUND = {"kind": "chat", "name": "Tiny", "flash_attention": True, "prefill": 100.0, "decode": 10.0}
+TUNING = Tuning(flash_attention=True, kv_type="q8_0", prefill=100.0, decode=10.0, cost=((1, 0.1), (2, 0.15)))
+FOUND = {"kind": "chat", "name": "Tiny", "tuning": asdict(TUNING)}
 LIVES = f"print('some noise'); print({json.dumps(FOUND)!r})"
 DIES = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 
@@ -50,7 +52,7 @@ def memory(tmp_path: Path) -> Path:
 
 def test_a_child_that_lives_is_believed(model: Path, memory: Path) -> None:
     children = Children()
-    assert judge(model, memory, 2, children) == Verdict("chat", "Tiny", True, True, 100.0, 10.0, "")
+    assert judge(model, memory, 2, children) == Verdict("chat", "Tiny", True, TUNING)
     assert children.calls == [[str(model), "1", "2"]]
 
 
@@ -104,7 +106,16 @@ def test_a_damaged_memory_is_forgotten(content: str, model: Path, memory: Path) 
     assert judge(model, memory, 2, Children()).name == "Tiny"
 
 
-@pytest.mark.parametrize("remembered", [{"kind": "chat", "name": "old", "speed": 1}, {"name": "old"}, [], 5])
+@pytest.mark.parametrize(
+    "remembered",
+    [
+        {"kind": "chat", "name": "old", "speed": 1},
+        {"kind": "chat", "name": "old", "tuning": {}},
+        {"name": "old"},
+        [],
+        5,
+    ],
+)
 def test_a_verdict_of_another_version_is_forgotten(remembered: object, model: Path, memory: Path) -> None:
     judge(model, memory, 2, Children())
     (key,) = json.loads(memory.read_text())
@@ -117,7 +128,7 @@ def test_a_child_that_dies_by_a_signal_is_tried_again_without_extra_buffers(mode
     verdict = judge(model, memory, 2, children)
     assert [arguments[1] for arguments in children.calls] == ["1", "0"]
     assert verdict.extra_bufts is False
-    assert verdict.prefill == 100.0
+    assert verdict.tuning == TUNING
     assert "SIGSEGV" in verdict.note
     # Remembered too: a start must not die once more each time.
     again = Children(with_extra=DIES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -160,6 +161,24 @@ def test_no_passage_and_no_history_still_make_a_prompt() -> None:
     messages = build(passages=[])
     assert [message.role for message in messages] == ["system", "user"]
     assert messages[1].content == "Question: what is beta?"
+
+
+def test_the_history_is_as_the_model_read_it_until_it_gets_too_long() -> None:
+    history = [replace(make_turn(number), asked=f"passages {number} " * 10) for number in range(5)]
+
+    def asked(context: int) -> list[str]:
+        messages = prompt.build(
+            "beta?", history, PASSAGES, context=context, max_tokens=10, parameters=LARGE, count=words
+        )
+        return [message.content for message in messages if message.role == "user"][:-1]
+
+    assert asked(10_000) == [turn.asked for turn in history]
+    # The oldest lose their passages, some at a time: the rest of the prompt stays as it was.
+    seen = [asked(size) for size in range(80, 300)]
+    complete = [texts for texts in seen if len(texts) == len(history)]
+    states = [[text == turn.asked for text, turn in zip(texts, history, strict=True)] for texts in complete]
+    assert {state.count(False) for state in states} == {0, 2, 4, 5}
+    assert all(state == sorted(state) for state in states)
 
 
 def test_a_long_history_is_cut_with_few_counts() -> None:

@@ -341,23 +341,46 @@ def test_stream_error_has_the_shape_of_the_protocol_in_the_language() -> None:
         assert event == {"type": "stream_error", "message_id": "m", **error.body(lang)}  # type: ignore[arg-type]
 
 
+def test_stream_thinking_is_neither_numbered_nor_counted_nor_a_first_token() -> None:
+    clock = Clock()
+    made = stream(clock)
+    made.start()
+    assert sent(made.thinking("음…")) == {"type": "stream_thinking", "message_id": "m", "text": "음…"}
+    clock.advance(1)
+    assert made.token("a").index == 0
+    made.thinking("more")
+    assert made.token("b").index == 1
+    made.sources([])
+    end = sent(made.end("stop", Usage()))
+    assert (end["total_tokens"], end["time_to_first_token_ms"]) == (2, 1000)
+
+
+@pytest.mark.parametrize("text", ['"', "\\", "\n\r\t\0\x7f", "\u2028", "안녕 🙂", '{"type":"x"}'], ids=ascii)
+def test_any_text_of_a_token_and_any_id_come_back_as_they_were(text: str) -> None:
+    made = Stream(text, "s", Clock())
+    made.start()
+    assert sent(made.token(text)) == {"type": "stream_token", "message_id": text, "token": text, "index": 0}
+
+
 Call = Callable[[Stream], object]
 START: Call = lambda made: made.start()  # noqa: E731
 TOKEN: Call = lambda made: made.token("x")  # noqa: E731
+THINKING: Call = lambda made: made.thinking("x")  # noqa: E731
 SOURCES: Call = lambda made: made.sources([])  # noqa: E731
 STOP: Call = lambda made: made.end("stop", Usage())  # noqa: E731
 ERROR: Call = lambda made: made.error(RagError("GEN-999"))  # noqa: E731
-EVERY = {"start": START, "token": TOKEN, "sources": SOURCES, "end": STOP, "error": ERROR}
+EVERY = {"start": START, "token": TOKEN, "thinking": THINKING, "sources": SOURCES, "end": STOP, "error": ERROR}
 
 
 @pytest.mark.parametrize(
     ("before", "allowed"),
     [
         ([], {"start", "error"}),
-        (["start"], {"token", "sources", "error"}),
-        (["start", "token"], {"token", "sources", "error"}),
-        (["start", "sources"], {"token", "end", "error"}),
-        (["start", "sources", "token"], {"token", "end", "error"}),
+        (["start"], {"token", "thinking", "sources", "error"}),
+        (["start", "token"], {"token", "thinking", "sources", "error"}),
+        (["start", "thinking"], {"token", "thinking", "sources", "error"}),
+        (["start", "sources"], {"token", "thinking", "end", "error"}),
+        (["start", "sources", "token"], {"token", "thinking", "end", "error"}),
         (["start", "token", "sources", "end"], set()),
         (["start", "sources", "error"], set()),
         (["start", "error"], set()),

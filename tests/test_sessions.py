@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -50,7 +51,8 @@ async def test_a_new_session_has_no_turns(sessions: Sessions) -> None:
 
 
 async def test_turns_come_back_in_order_and_whole(sessions: Sessions) -> None:
-    turns = [Turn(f"m{n}", f"질문 {n} '\"", f"답 🙂 {n}", [{"title": "제목", "score": 0.5}]) for n in range(12)]
+    sources: list[dict[str, object]] = [{"title": "제목", "score": 0.5}]
+    turns = [Turn(f"m{n}", f"질문 {n} '\"", f"답 🙂 {n}", sources, f"구절 {n}") for n in range(12)]
     for turn in turns:
         await sessions.append("a", turn)
     assert await sessions.turns("a") == turns
@@ -173,3 +175,16 @@ def test_a_file_that_cannot_be_opened_is_setup_003(tmp_path: Path, clock: Clock)
             Sessions(path, 30, clock)
         assert caught.value.code == "SETUP-003"
         assert caught.value.data["directory"] == str(path.parent)
+
+
+async def test_conversations_of_the_first_version_go_on(tmp_path: Path, clock: Clock) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "old.sqlite")) as db:
+        db.execute("CREATE TABLE turns (session_id, number, message_id, question, answer, sources)")
+        db.execute("CREATE TABLE sessions (session_id TEXT PRIMARY KEY, used REAL)")
+        db.execute("INSERT INTO turns VALUES ('a', 1, 'm1', 'Q', 'A', '[]')")
+        db.execute("INSERT INTO sessions VALUES ('a', ?)", (clock(),))
+        db.commit()
+    sessions = Sessions(tmp_path / "old.sqlite", 30, clock)
+    await sessions.append("a", Turn("m2", "Q2", "A2", [], "passages, Q2"))
+    assert [(turn.question, turn.asked) for turn in await sessions.turns("a")] == [("Q", ""), ("Q2", "passages, Q2")]
+    await sessions.close()

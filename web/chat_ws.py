@@ -55,6 +55,7 @@ async def chat_ws(request: web.Request) -> web.WebSocketResponse:
         session_id=session_id,
         lang=lang_of(request),
         early_sources=request.query.get("sources") == "early",
+        thinking=request.query.get("thinking") == "show",
     )
     request.app[SOCKETS].add(socket)
     try:
@@ -74,6 +75,7 @@ class Connection:
     session_id: str
     lang: Lang
     early_sources: bool
+    thinking: bool
     _waiting: deque[Question | ErrorEvent] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _running: Question | None = None
@@ -120,7 +122,7 @@ class Connection:
         if len(asked) > MAX_WAITING:
             raise RagError("GEN-004", seconds=10 * len(asked))
         stream = Stream(message.message_id, self.session_id, time.monotonic)
-        self._put(Question(message.content, stream, threading.Event(), self.early_sources))
+        self._put(Question(message.content, stream, threading.Event(), self.early_sources, self.thinking))
 
     def _cancel(self, message_id: str) -> None:
         for question in self._questions():
@@ -171,7 +173,8 @@ class Connection:
             self._running = None
 
     async def _send(self, event: Event) -> None:
-        await asyncio.wait_for(self.socket.send_str(to_ws(event, self.lang)), SEND_TIMEOUT)
+        async with asyncio.timeout(SEND_TIMEOUT):
+            await self.socket.send_str(to_ws(event, self.lang))
 
     async def _close(self, code: WSCloseCode) -> None:
         with contextlib.suppress(Exception):

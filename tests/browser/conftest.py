@@ -1,10 +1,17 @@
-"""A headless Chromium for the tests of the page."""
+"""A headless Chromium for the tests of the page, and a server whose model says what a test wants."""
 
+import asyncio
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+
+from tests.app_client import Parts
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,3 +53,51 @@ def driver(language: str, tmp_path: Path) -> Iterator:
     browser.set_page_load_timeout(60)
     yield browser
     browser.quit()
+
+
+@dataclass
+class Scripted:
+    """An application over scripted parts on a thread of its own. The model can be held in the middle of an answer."""
+
+    url: str
+    parts: Parts
+    _go: asyncio.Event
+    _end: asyncio.Event
+    _loop: asyncio.AbstractEventLoop
+
+    def hold(self, words: int) -> None:
+        """From the next question on, wait after so many words."""
+        said = iter(range(words))
+        self.parts.generator.wait = lambda: self._go if next(said, None) is None else None
+
+    def go(self) -> None:
+        self._loop.call_soon_threadsafe(self._go.set)
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+
+
+async def _serve(directory: Path, ready: Future[Scripted]) -> None:
+    parts = Parts(directory)
+    await parts.ingester.start()
+    runner = web.AppRunner(parts.app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    made = Scripted(url, parts, asyncio.Event(), asyncio.Event(), asyncio.get_running_loop())
+    ready.set_result(made)
+    await made._end.wait()
+    await runner.cleanup()
+    await parts.ingester.close()
+    await parts.sessions.close()
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Iterator[Scripted]:
+    ready: Future[Scripted] = Future()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(tmp_path, ready)))
+    thread.start()
+    made = ready.result(30)
+    yield made
+    made.end()
+    thread.join(30)

@@ -114,6 +114,49 @@ def test_question_streams_an_answer_with_sources_that_open(page: Page, question:
     assert page.shown("source-file")[0].text.strip()
 
 
+@pytest.mark.parametrize(
+    ("language", "while_it_comes", "after"),
+    [("ko", "생각하는 중…", "생각한 내용"), ("en", "Thinking…", "Thoughts")],
+    indirect=["language"],
+)
+def test_thinking_is_folded_above_the_answer_and_opens_by_key(
+    driver, scripted, while_it_comes: str, after: str
+) -> None:
+    scripted.parts.generator.thoughts = "The question asks for <b>the answer</b>.\n\nThe passage says 42."
+    scripted.hold(10)
+    page = Page(driver, scripted.url)
+    page.ask("what is the answer")
+    page.until(lambda: page.shown("thinking"))
+    page.until(lambda: page.one("thought").get_attribute("textContent").endswith("42."))
+    summary = page.one("thinking").find_element(By.TAG_NAME, "summary")
+    assert summary.text == while_it_comes
+    assert page.shown("loading-indicator")
+    assert not page.shown("assistant-message")
+    assert not page.shown("thought")
+    scripted.go()
+    page.until(page.idle)
+
+    assert page.phases() == ["done"]
+    assert summary.text == after
+    assert not page.all("loading-indicator")
+    assert page.one("assistant-message").text == "The answer is 42 [1]."
+    assert page.one("thinking").rect["y"] < page.one("assistant-message").rect["y"]
+    summary.send_keys(Keys.ENTER)
+    assert page.shown("thought")
+    assert page.one("thought").text == scripted.parts.generator.thoughts
+    assert not page.driver.find_elements(By.CSS_SELECTOR, "#log b")
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    assert page.overflow() <= 0
+
+
+def test_a_model_that_does_not_think_shows_no_thoughts(driver, scripted) -> None:
+    page = Page(driver, scripted.url)
+    page.ask("what is the answer")
+    page.until(page.idle)
+    assert page.phases() == ["done"]
+    assert not page.shown("thinking")
+
+
 def test_stop_ends_the_answer_and_the_next_question_is_answered(page: Page) -> None:
     page.ask("이 제품의 모든 기능을 처음부터 끝까지 아주 길고 자세하게 설명해 주세요.")
     page.one("stop-button").click()

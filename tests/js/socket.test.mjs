@@ -92,7 +92,8 @@ test('jitter spreads the back-off over the upper half', () => {
 test('the address keeps a path prefix, and follows the scheme of the page', () => {
   const url = new URL(socketUrl('https://host:8443/rag/?x=1#y', { session: 'a b', lang: 'en' }));
   assert.equal(url.origin + url.pathname, 'wss://host:8443/rag/chat-ws');
-  assert.deepEqual(Object.fromEntries(url.searchParams), { session_id: 'a b', lang: 'en', sources: 'early' });
+  const wanted = { session_id: 'a b', lang: 'en', sources: 'early', thinking: 'show' };
+  assert.deepEqual(Object.fromEntries(url.searchParams), wanted);
   assert.match(socketUrl('http://host/', { session: 's', lang: 'ko' }), /^ws:\/\/host\/chat-ws\?/);
 });
 

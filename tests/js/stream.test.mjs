@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { FramePainter, hasEnded, interrupt, newAnswer, reduce, splitCitations, stop } from '../../web/static/stream.js';
 
 const start = { type: 'stream_start' };
+const thinking = (text) => ({ type: 'stream_thinking', text });
 const token = (index, text) => ({ type: 'stream_token', index, token: text });
 const sources = { type: 'stream_sources', sources: [{ title: 't', content: 'c', score: 0.9, metadata: { source: 's', chunk_id: '1' } }] };
 const end = { type: 'stream_end', total_tokens: 2, processing_time_ms: 40 };
@@ -28,6 +29,18 @@ test('sources may come before the first token', () => {
   const answer = after(start, sources);
   assert.equal(answer.phase, 'waiting');
   assert.equal(after(start, sources, token(0, 'a'), end).sources.length, 1);
+});
+
+test('thinking is joined apart from the answer, which has not begun with it', () => {
+  const answer = after(start, thinking('Let me '), thinking('see.'));
+  assert.deepEqual([answer.phase, answer.thinking, answer.text], ['waiting', 'Let me see.', '']);
+  const ended = after(start, thinking('hm'), token(0, 'a'), sources, end);
+  assert.deepEqual([ended.thinking, ended.text], ['hm', 'a']);
+  assert.equal(after(start, token(0, 'a'), sources, end).thinking, '');
+});
+
+test('thinking of the wrong form is ignored', () => {
+  assert.equal(after(start, thinking(7), thinking(undefined)).thinking, '');
 });
 
 test('the reducer leaves its argument alone', () => {

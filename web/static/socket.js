@@ -29,7 +29,7 @@ export function backoff(attempt, random = Math.random) {
 export function socketUrl(base, { session, lang }) {
   const url = new URL('chat-ws', base);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  url.search = new URLSearchParams({ session_id: session, lang, sources: 'early' }).toString();
+  url.search = new URLSearchParams({ session_id: session, lang, sources: 'early', thinking: 'show' }).toString();
   url.hash = '';
   return url.href;
 }

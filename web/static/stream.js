@@ -1,4 +1,4 @@
-/** From the server's five events to the state of one answer. Pure but for the frame painter at the end. */
+/** From the server's events to the state of one answer. Pure but for the frame painter at the end. */
 
 /** @typedef {'waiting'|'streaming'|'done'|'stopped'|'failed'|'interrupted'} Phase */
 
@@ -16,6 +16,7 @@
  * @property {string} question
  * @property {Phase} phase
  * @property {boolean} started
+ * @property {string} thinking what the model thought so far; no part of the answer
  * @property {string} text all tokens so far, joined in order
  * @property {number} next index of the token that comes next
  * @property {Record<number, string>} held tokens that came before their turn
@@ -35,6 +36,7 @@ export function newAnswer(messageId, question) {
     question,
     phase: 'waiting',
     started: false,
+    thinking: '',
     text: '',
     next: 0,
     held: {},
@@ -60,6 +62,8 @@ export function reduce(answer, event) {
       return { ...answer, started: true };
     case 'stream_token':
       return withToken(answer, event);
+    case 'stream_thinking':
+      return typeof event.text === 'string' ? { ...answer, thinking: answer.thinking + event.text } : answer;
     case 'stream_sources':
       return { ...answer, sources: Array.isArray(event.sources) ? event.sources : [] };
     case 'stream_end':

@@ -34,9 +34,11 @@ export class Turn {
   waitsFor = 'connection';
 
   #root = fromTemplate('turn-template');
+  #question = this.#root.querySelector('.question');
   #loading = this.#root.querySelector('.loading');
   #reply = null;
   #painted = null;
+  #thought = null;
   #tail = null;
   #settled = 0;
   #onRetry;
@@ -47,7 +49,7 @@ export class Turn {
    */
   constructor(answer, onRetry) {
     this.#onRetry = onRetry;
-    this.#root.querySelector('.question').textContent = answer.question;
+    this.#question.textContent = answer.question;
     this.begin(answer);
   }
 
@@ -60,7 +62,7 @@ export class Turn {
     this.answer = answer;
     this.sent = this.stopping = false;
     this.#reply?.remove();
-    this.#reply = this.#painted = this.#tail = null;
+    this.#reply = this.#painted = this.#thought = this.#tail = null;
     this.#settled = 0;
     this.#root.append(this.#loading);
     this.paint();
@@ -72,8 +74,11 @@ export class Turn {
     this.#root.dataset.phase = answer.phase;
     const ended = hasEnded(answer);
     const text = answer.text.trimStart();
+    if (!this.#reply && (text || answer.thinking || ended)) this.#openReply();
+    if (answer.thinking) this.#paintThinking(text || ended ? 'thoughts' : 'thinking');
     if (!text && !ended) return this.#paintLoading();
-    if (!this.#reply) this.#openReply();
+    this.#loading.remove();
+    this.#reply.querySelector('.answer').hidden = !text && answer.phase !== 'failed';
     if (text) this.#paintText(text);
     if (ended) this.#paintEnd(text);
   }
@@ -83,18 +88,29 @@ export class Turn {
     const text = this.#loading.querySelector('.loading-text');
     if (this.stopping) label(text, 'wait_stop');
     else if (!this.sent) label(text, `wait_${this.waitsFor}`);
-    else if (answer.sources?.length) label(text, 'wait_model_reads', { n: answer.sources.length });
+    else if (answer.sources?.length && !answer.thinking) label(text, 'wait_model_reads', { n: answer.sources.length });
     else label(text, answer.sources ? 'wait_answer' : 'wait_search');
   }
 
   #openReply() {
-    this.#loading.remove();
     this.#reply = fromTemplate('reply-template');
     this.#reply.setAttribute('aria-busy', 'true');
     this.#reply.querySelector('.retry').addEventListener('click', () => this.#onRetry(this));
-    this.#root.append(this.#reply);
+    this.#question.after(this.#reply);
+    this.#thought = document.createTextNode('');
+    this.#reply.querySelector('.thought').append(this.#thought);
     this.#tail = document.createTextNode('');
     this.#reply.querySelector('.answer').append(this.#tail);
+  }
+
+  /** Thinking only grows, so what is new of it is appended. @param {'thinking'|'thoughts'} key */
+  #paintThinking(key) {
+    const { thinking } = this.answer;
+    const box = this.#reply.querySelector('.thinking');
+    box.hidden = false;
+    const summary = box.querySelector('summary');
+    if (summary.dataset.i18n !== key) label(summary, key);
+    if (thinking.length > this.#thought.length) this.#thought.appendData(thinking.slice(this.#thought.length));
   }
 
   /** Text up to the last citation is settled and never touched again; only the tail is written anew. */
@@ -147,7 +163,6 @@ export class Turn {
       done: answer.end?.reason === 'length' ? 'cut' : text ? null : 'empty_answer',
     }[answer.phase];
     this.#show('.note', note);
-    this.#reply.querySelector('.answer').hidden = !text && answer.phase !== 'failed';
     this.#reply.querySelector('.retry').hidden = answer.phase === 'done' && Boolean(text);
     if (Number.isFinite(answer.end?.ms) && text) {
       const seconds = (answer.end.ms / 1000).toFixed(1);

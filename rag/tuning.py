@@ -1,0 +1,277 @@
+"""How a model runs best on this machine, by measuring it for some seconds: in the trial's child process.
+
+Flash attention doubles the speed on some processors and halves it on others; two threads on two cores may be slower
+than one; so nothing of this is guessed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from .errors import RagError
+from .llama import Context, KvType, Model, Sampler
+from .settings import Settings
+from .types import Rows, Sampling
+
+# What an answer over documents is made of, for weighing prefill against decode: tokens in, tokens out.
+TYPICAL_PROMPT, TYPICAL_ANSWER = 600, 100
+PROMPT, DECODES = 128, 12
+# One measurement of a slow model takes about this long, and shorter prompts are enough for it.
+SECONDS = 1.0
+LEAST_PROMPT = 32
+BATCHES = (64, 128)
+DRAFT_ROWS = (1, 2, 4, 8, 16, 32)
+# Flash attention and the type of the model's memory, the best first where speeds are alike. With flash attention over
+# q8_0 a CPU computes each row in the same way, however many there are: an answer does not hang on who else asks, and
+# drafts never change it. It needs half the memory of f16, and over 100 tokens it was as near to f32 as f16 was
+# (KL divergence 0.0036 against 0.0033). Over f16 one row rounds otherwise than several from 512 tokens on.
+CHOICES: tuple[tuple[bool, KvType], ...] = ((True, "q8_0"), (False, "f16"), (True, "f16"))
+# Another choice than the first one must be this much faster: a noisy machine must not decide.
+CLEARLY = 1.1
+MOST_CONTEXT = 4096
+MOST_SEQUENCES = 16
+# The memory of all sequences together is at most this share of the machine's.
+MEMORY_SHARE = 8
+# A prompt that is read delays a running answer by about this many seconds at a time.
+PIECE_SECONDS = 0.2
+LEAST_PIECE = 16
+# For drafts whatever they cost: more rows take next to nothing.
+ALWAYS_WORTH = ((1, 1.0), (64, 1.01))
+TEXT = "The trial reads a few plain words, again and again. "
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What was found best. Speeds are in tokens per second.
+
+    `cost` holds (rows of one decode, its seconds), each row with an output; it is empty where drafts would change
+    answers. `bytes_per_token` is the memory that a token takes in a sequence.
+    """
+
+    flash_attention: bool = False
+    kv_type: KvType = "f16"
+    threads: int = 1
+    batch_threads: int = 1
+    batch: int = 128
+    prefill: float = 0.0
+    decode: float = 0.0
+    bytes_per_token: int = 0
+    cost: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the engine runs: what was measured, unless a setting says otherwise. `context` and `piece` are tokens."""
+
+    context: int
+    sequences: int
+    batch: int
+    piece: int
+    threads: int
+    batch_threads: int
+    flash_attention: bool
+    kv_type: KvType
+    cost: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Speed:
+    prefill: float
+    decode: float
+
+    @property
+    def score(self) -> float:
+        return 1 / (TYPICAL_PROMPT / self.prefill + TYPICAL_ANSWER / self.decode)
+
+
+def plan_engine(settings: Settings, tuning: Tuning, train_context: int, memory: int) -> Plan:
+    """Settings first, then what was measured. `memory` of the machine is in bytes, 0 if not known."""
+    flash_attention = tuning.flash_attention if settings.flash_attention == "auto" else settings.flash_attention == "on"
+    kv_type = tuning.kv_type if settings.kv_type == "auto" else settings.kv_type
+    if kv_type != "f16":
+        # Quantised values need it.
+        flash_attention = True
+    context = settings.ctx or min(train_context, MOST_CONTEXT)
+    room = memory // MEMORY_SHARE // max(1, tuning.bytes_per_token * context)
+    sequences = settings.sequences or max(1, min(MOST_SEQUENCES, room))
+    # A decode has a row for each sequence at least.
+    batch = max(min(settings.batch or tuning.batch, context), sequences)
+    cost = tuning.cost
+    if settings.draft == "off":
+        cost = ()
+    elif settings.draft == "on":
+        cost = ALWAYS_WORTH
+    return Plan(
+        context,
+        sequences,
+        batch,
+        max(LEAST_PIECE, min(batch, int(tuning.prefill * PIECE_SECONDS))),
+        settings.threads or tuning.threads,
+        settings.threads or tuning.batch_threads,
+        flash_attention,
+        kv_type,
+        cost,
+    )
+
+
+def tune(model: Model, cores: int) -> Tuning:
+    """Measure a chat model. Raises `RagError` GEN-002 if it cannot decode."""
+    prompt = _prompt(model, cores)
+    best: tuple[bool, KvType] | None = None
+    found: _Speed | None = None
+    for choice in CHOICES:
+        speed = _measured(model, prompt, cores, *choice)
+        if speed and (found is None or speed.score > CLEARLY * found.score):
+            best, found = choice, speed
+    if best is None or found is None:
+        raise RagError("GEN-002", file="", reason="it cannot decode", directory="")
+    flash_attention, kv_type = best
+    context = _context(model, cores, flash_attention, kv_type)
+    try:
+        threads, batch_threads = _threads(context, prompt, cores, found)
+        context.set_threads(threads, batch_threads)
+        batch = _batch(context, prompt)
+        bytes_per_token = context.state_bytes(0) // len(prompt)
+        drafts = context.cuttable and kv_type == "q8_0" and _exact(context, prompt)
+        cost = _cost(context, prompt) if drafts else ()
+        speed = _speed(context, prompt)
+    finally:
+        context.close()
+    return Tuning(
+        flash_attention,
+        kv_type,
+        threads,
+        batch_threads,
+        batch,
+        round(speed.prefill, 1),
+        round(speed.decode, 1),
+        bytes_per_token,
+        cost,
+    )
+
+
+def _prompt(model: Model, cores: int) -> list[int]:
+    """A prompt that takes about `SECONDS` to read, `PROMPT` tokens at most."""
+    words = model.tokenize(TEXT, add_special=True, parse_special=False)
+    context = _context(model, cores, False, "f16")
+    try:
+        seconds = min(_seconds(lambda: _decode(context, words, 0)) for _ in range(2))
+    finally:
+        context.close()
+    count = max(LEAST_PROMPT, min(PROMPT, int(SECONDS * len(words) / seconds)))
+    return (words * (count // len(words) + 1))[:count]
+
+
+def _context(model: Model, threads: int, flash_attention: bool, kv_type: KvType) -> Context:
+    tokens = PROMPT + 2 * max(DRAFT_ROWS)
+    return Context(
+        model, tokens=tokens, batch=PROMPT, threads=threads, flash_attention=flash_attention, kv_type=kv_type
+    )
+
+
+def _measured(
+    model: Model, prompt: Sequence[int], threads: int, flash_attention: bool, kv_type: KvType
+) -> _Speed | None:
+    """The speed with these choices, or None if the model does not take them."""
+    try:
+        context = _context(model, threads, flash_attention, kv_type)
+    except RagError:
+        return None
+    try:
+        return _speed(context, prompt)
+    finally:
+        context.close()
+
+
+def _speed(context: Context, prompt: Sequence[int]) -> _Speed:
+    """The better of two rounds each."""
+    prefill = decode = 0.0
+    for _ in range(2):
+        prefill = max(prefill, len(prompt) / _seconds(lambda: _decode(context, prompt, 0)))
+        begun = time.perf_counter()
+        _greedy(context, len(prompt), DECODES)
+        decode = max(decode, DECODES / (time.perf_counter() - begun))
+    return _Speed(prefill, decode)
+
+
+def _greedy(context: Context, start: int, count: int) -> None:
+    sampler = Sampler(context, Sampling())
+    for place in range(count):
+        _decode(context, [sampler.sample(-1)], start + place)
+    sampler.close()
+
+
+def _threads(context: Context, prompt: Sequence[int], cores: int, found: _Speed) -> tuple[int, int]:
+    """For writing and for reading. Fewer than all cores only where that is clearly faster."""
+    decode, prefill = (found.decode, cores), (found.prefill, cores)
+    for threads in {cores - 1, cores // 2} - {0, cores}:
+        context.set_threads(threads, threads)
+        speed = _speed(context, prompt)
+        if speed.decode > CLEARLY * decode[0]:
+            decode = (speed.decode, threads)
+        if speed.prefill > CLEARLY * prefill[0]:
+            prefill = (speed.prefill, threads)
+    return decode[1], prefill[1]
+
+
+def _batch(context: Context, prompt: Sequence[int]) -> int:
+    """The smallest batch that reads nearly as fast as larger ones: a cancel and a newcomer wait for one at most."""
+
+    def read(batch: int) -> None:
+        for start in range(0, len(prompt), batch):
+            _decode(context, prompt[start : start + batch], start)
+
+    seconds = {
+        batch: min(_seconds(partial(read, batch)) for _ in range(2)) for batch in BATCHES if batch <= len(prompt)
+    }
+    return next((batch for batch, taken in seconds.items() if taken < 1.05 * min(seconds.values())), BATCHES[0])
+
+
+def _exact(context: Context, prompt: Sequence[int]) -> bool:
+    """Whether a row gives the same numbers alone and with others, so that a draft never changes an answer.
+
+    Without flash attention CPUs compute one row in another way than several.
+    """
+    _decode(context, prompt, 0)
+    rows = prompt[: DRAFT_ROWS[2]]
+    alone = []
+    for place, token in enumerate(rows):
+        _decode(context, [token], len(prompt) + place)
+        alone.append(context.logits(-1))
+    _decode(context, rows, len(prompt), len(rows))
+    return all(np.array_equal(one, context.logits(row)) for row, one in enumerate(alone))
+
+
+def _cost(context: Context, prompt: Sequence[int]) -> tuple[tuple[int, float], ...]:
+    """What a decode of so many rows takes, from one token to a long draft; rising, or noise would be believed."""
+    cost: list[tuple[int, float]] = []
+    _decode(context, prompt, 0)
+    for rows in DRAFT_ROWS:
+        if rows > len(prompt):
+            break
+        work = partial(_decode, context, prompt[:rows], len(prompt), rows)
+        seconds = min(_seconds(work) for _ in range(3))
+        cost.append((rows, round(max([seconds, *(known for _, known in cost)]), 6)))
+    context.cut(0, len(prompt))
+    return tuple(cost)
+
+
+def _decode(context: Context, tokens: Sequence[int], start: int, outputs: int = 1) -> None:
+    if not context.cut(0, start):
+        # A memory that cannot be cut: only the time counts here, not what was said.
+        context.cut(0, 0)
+        start = 0
+    code = context.decode([Rows(0, start, tokens, outputs)])
+    if code != 0:
+        raise RagError("GEN-002", file="", reason=f"llama_decode returned {code}", directory="")
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
