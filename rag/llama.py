@@ -35,7 +35,8 @@ KOREAN_TOKENS = 1.2
 PENALTY_TOKENS = 64
 
 Kind = Literal["chat", "embed", "other"]
-KvType = Literal["f16", "q8_0"]
+# Of keys and values; mixed: keys in q8_0, values in f16.
+KvType = Literal["f16", "q8_0", "mixed"]
 POOLING_RANK = lib.LLAMA_POOLING_TYPE_RANK
 
 log = logging.getLogger(__name__)
@@ -307,7 +308,8 @@ class Context:
         params.n_threads_batch = batch_threads or threads
         on, off = lib.LLAMA_FLASH_ATTN_TYPE_ENABLED, lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.flash_attn_type = on if flash_attention else off
-        params.type_k = params.type_v = lib.GGML_TYPE_Q8_0 if kv_type == "q8_0" else lib.GGML_TYPE_F16
+        params.type_k = lib.GGML_TYPE_F16 if kv_type == "f16" else lib.GGML_TYPE_Q8_0
+        params.type_v = lib.GGML_TYPE_Q8_0 if kv_type == "q8_0" else lib.GGML_TYPE_F16
         params.embeddings = embeddings
         params.no_perf = True
         self.abort: Callable[[], bool] = lambda: False

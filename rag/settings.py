@@ -16,7 +16,7 @@ from .errors import Lang, RagError
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Choice = Literal["auto", "on", "off"]
-KvChoice = Literal["auto", "f16", "q8_0"]
+KvChoice = Literal["auto", "f16", "q8_0", "mixed"]
 # On, then off.
 SWITCH = ("1", "true", "yes", "on", "0", "false", "no", "off")
 
@@ -82,7 +82,9 @@ TABLE: tuple[Setting, ...] = (
     Setting("sequences", 0, "chats computed at once; 0: what an eighth of the memory holds, at most 16", 0, 256),
     Setting("batch", 0, "tokens of a prompt that are read at once; 0: measured", 0, 8192),
     Setting("flash_attention", "auto", "auto: measured; on or off", allowed=get_args(Choice)),
-    Setting("kv_type", "auto", "type of the model's memory; auto: measured; f16 or q8_0", allowed=get_args(KvChoice)),
+    Setting(
+        "kv_type", "auto", "type of the model's memory; auto: measured; f16, q8_0, mixed", allowed=get_args(KvChoice)
+    ),
     Setting("draft", "auto", "drafts from the passages; auto: where they pay; on or off", allowed=get_args(Choice)),
     Setting("gpu_layers", -1, "layers that a GPU computes, if the library was built for one; -1: all", -1, 10000),
     Setting("lang", "ko", "language of texts where the client asks for none: ko or en", allowed=get_args(Lang)),

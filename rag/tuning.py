@@ -6,6 +6,7 @@ than one; so nothing of this is guessed.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,12 +28,13 @@ LEAST_PROMPT = 32
 BATCHES = (64, 128)
 DRAFT_ROWS = (1, 2, 4, 8, 16, 32)
 # Flash attention and the type of the model's memory, the best first where speeds are alike. With flash attention over
-# q8_0 a CPU computes each row in the same way, however many there are: an answer does not hang on who else asks, and
-# drafts never change it. It needs half the memory of f16, and over 100 tokens it was as near to f32 as f16 was
-# (KL divergence 0.0036 against 0.0033). Over f16 one row rounds otherwise than several from 512 tokens on.
-CHOICES: tuple[tuple[bool, KvType], ...] = ((True, "q8_0"), (False, "f16"), (True, "f16"))
+# keys in q8_0 a CPU computes each row in the same way, however many there are: an answer does not hang on who else
+# asks, and drafts never change it. Over f16 one row rounds otherwise than several from 512 tokens on, without flash
+# attention always. With values in f16 it was as fast as f16, or faster, and as near to f32 (KL divergence 0.0033).
+CHOICES: tuple[tuple[bool, KvType], ...] = ((True, "mixed"), (False, "f16"), (True, "f16"))
 # Another choice than the first one must be this much faster: a noisy machine must not decide.
-CLEARLY = 1.1
+CLEARLY = 1.15
+ROUNDS = 2
 MOST_CONTEXT = 4096
 MOST_SEQUENCES = 16
 # The memory of all sequences together is at most this share of the machine's.
@@ -40,8 +42,8 @@ MEMORY_SHARE = 8
 # A prompt that is read delays a running answer by about this many seconds at a time.
 PIECE_SECONDS = 0.2
 LEAST_PIECE = 16
-# For drafts whatever they cost: more rows take next to nothing.
-ALWAYS_WORTH = ((1, 1.0), (64, 1.01))
+# For drafts that are wished for where nothing was measured: what rows cost on most machines, beside the first.
+USUAL_COST = ((1, 1.0), (2, 1.3), (8, 2.5), (32, 7.0))
 TEXT = "The trial reads a few plain words, again and again. "
 
 
@@ -105,7 +107,7 @@ def plan_engine(settings: Settings, tuning: Tuning, train_context: int, memory: 
     if settings.draft == "off":
         cost = ()
     elif settings.draft == "on":
-        cost = ALWAYS_WORTH
+        cost = cost or USUAL_COST
     return Plan(
         context,
         sequences,
@@ -122,24 +124,15 @@ def plan_engine(settings: Settings, tuning: Tuning, train_context: int, memory: 
 def tune(model: Model, cores: int) -> Tuning:
     """Measure a chat model. Raises `RagError` GEN-002 if it cannot decode."""
     prompt = _prompt(model, cores)
-    best: tuple[bool, KvType] | None = None
-    found: _Speed | None = None
-    for choice in CHOICES:
-        speed = _measured(model, prompt, cores, *choice)
-        if speed and (found is None or speed.score > CLEARLY * found.score):
-            best, found = choice, speed
-    if best is None or found is None:
-        raise RagError("GEN-002", file="", reason="it cannot decode", directory="")
-    flash_attention, kv_type = best
+    (flash_attention, kv_type), found = _choice(model, prompt, cores)
     context = _context(model, cores, flash_attention, kv_type)
     try:
         threads, batch_threads = _threads(context, prompt, cores, found)
         context.set_threads(threads, batch_threads)
         batch = _batch(context, prompt)
         bytes_per_token = context.state_bytes(0) // len(prompt)
-        drafts = context.cuttable and kv_type == "q8_0" and _exact(context, prompt)
+        drafts = context.cuttable and kv_type != "f16" and _exact(context, prompt)
         cost = _cost(context, prompt) if drafts else ()
-        speed = _speed(context, prompt)
     finally:
         context.close()
     return Tuning(
@@ -148,8 +141,8 @@ def tune(model: Model, cores: int) -> Tuning:
         threads,
         batch_threads,
         batch,
-        round(speed.prefill, 1),
-        round(speed.decode, 1),
+        round(found.prefill, 1),
+        round(found.decode, 1),
         bytes_per_token,
         cost,
     )
@@ -174,29 +167,32 @@ def _context(model: Model, threads: int, flash_attention: bool, kv_type: KvType)
     )
 
 
-def _measured(
-    model: Model, prompt: Sequence[int], threads: int, flash_attention: bool, kv_type: KvType
-) -> _Speed | None:
-    """The speed with these choices, or None if the model does not take them."""
-    try:
-        context = _context(model, threads, flash_attention, kv_type)
-    except RagError:
-        return None
-    try:
-        return _speed(context, prompt)
-    finally:
+def _choice(model: Model, prompt: Sequence[int], threads: int) -> tuple[tuple[bool, KvType], _Speed]:
+    """The best of `CHOICES` that the model takes, and its speed. They take turns: a busy machine slows them all."""
+    contexts: dict[tuple[bool, KvType], Context] = {}
+    for choice in CHOICES:
+        with contextlib.suppress(RagError):
+            contexts[choice] = _context(model, threads, *choice)
+    speeds: dict[tuple[bool, KvType], _Speed] = {}
+    for _ in range(ROUNDS):
+        for choice, context in contexts.items():
+            speeds[choice] = _speed(context, prompt, speeds.get(choice))
+    for context in contexts.values():
         context.close()
+    if not speeds:
+        raise RagError("GEN-002", file="", reason="it cannot decode", directory="")
+    best = next(iter(speeds))
+    for choice, speed in speeds.items():
+        if speed.score > CLEARLY * speeds[best].score:
+            best = choice
+    return best, speeds[best]
 
 
-def _speed(context: Context, prompt: Sequence[int]) -> _Speed:
-    """The better of two rounds each."""
-    prefill = decode = 0.0
-    for _ in range(2):
-        prefill = max(prefill, len(prompt) / _seconds(lambda: _decode(context, prompt, 0)))
-        begun = time.perf_counter()
-        _greedy(context, len(prompt), DECODES)
-        decode = max(decode, DECODES / (time.perf_counter() - begun))
-    return _Speed(prefill, decode)
+def _speed(context: Context, prompt: Sequence[int], known: _Speed | None = None) -> _Speed:
+    """One round; the better of it and what is known."""
+    prefill = len(prompt) / _seconds(lambda: _decode(context, prompt, 0))
+    decode = DECODES / _seconds(lambda: _greedy(context, len(prompt), DECODES))
+    return _Speed(max(prefill, known.prefill), max(decode, known.decode)) if known else _Speed(prefill, decode)
 
 
 def _greedy(context: Context, start: int, count: int) -> None:
@@ -211,7 +207,7 @@ def _threads(context: Context, prompt: Sequence[int], cores: int, found: _Speed)
     decode, prefill = (found.decode, cores), (found.prefill, cores)
     for threads in {cores - 1, cores // 2} - {0, cores}:
         context.set_threads(threads, threads)
-        speed = _speed(context, prompt)
+        speed = _speed(context, prompt, _speed(context, prompt))
         if speed.decode > CLEARLY * decode[0]:
             decode = (speed.decode, threads)
         if speed.prefill > CLEARLY * prefill[0]:
@@ -226,9 +222,7 @@ def _batch(context: Context, prompt: Sequence[int]) -> int:
         for start in range(0, len(prompt), batch):
             _decode(context, prompt[start : start + batch], start)
 
-    seconds = {
-        batch: min(_seconds(partial(read, batch)) for _ in range(2)) for batch in BATCHES if batch <= len(prompt)
-    }
+    seconds = {batch: _seconds(partial(read, batch)) for batch in BATCHES if batch <= len(prompt)}
     return next((batch for batch, taken in seconds.items() if taken < 1.05 * min(seconds.values())), BATCHES[0])
 
 

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=float, default=600.0, help="seconds that one run may take")
     for flag, text in (
         ("--set", "a setting of our server, for all workloads"),
-        ("--draft-on", "a setting that switches drafting on (default: draft=on)"),
+        ("--draft-on", "a setting that switches drafting on (default: draft=auto)"),
         ("--draft-off", "a setting that switches drafting off (default: draft=off)"),
     ):
         parser.add_argument(flag, action="append", metavar="NAME=VALUE", help=text)
@@ -111,7 +111,7 @@ def main() -> int:
             product_chats=arguments.product_chats,
             data=arguments.data and arguments.data.absolute(),
             settings={"model": str(model), **_pairs(arguments.set or [])},
-            draft_on=_pairs(arguments.draft_on or ["draft=on"]),
+            draft_on=_pairs(arguments.draft_on or ["draft=auto"]),
             draft_off=_pairs(arguments.draft_off or ["draft=off"]),
             bare_flags=tuple(arguments.bare_flags.split()),
             calibrated=calibrated,

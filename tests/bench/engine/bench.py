@@ -78,7 +78,8 @@ class Bench:
         flags = self.bare_flags or (
             *("-t", str(about["batch_threads" if prompt else "threads"])),
             *("-fa", "on" if about["flash_attention"] else "off"),
-            *("-ctk", about["kv_type"], "-ctv", about["kv_type"]),
+            *("-ctk", "f16" if about["kv_type"] == "f16" else "q8_0"),
+            *("-ctv", "q8_0" if about["kv_type"] == "q8_0" else "f16"),
         )
         # With OpenMP's own spinning and with that of our server: the faster one is the measure.
         return min(

@@ -19,6 +19,7 @@ Change = dict[str, str]
 SPLIT: Change = {"--no-kv-unified": "", "--kv-unified": "-"}
 UNIFIED: Change = {"--no-kv-unified": "-", "--kv-unified": ""}
 SMALL_CACHE: Change = {"-fa": "on", "-ctk": "q8_0", "-ctv": "q8_0"}
+MIXED_CACHE: Change = {"-fa": "on", "-ctk": "q8_0", "-ctv": "f16"}
 GREEDY: Change = {"--samplers": "temperature"}
 NGRAMS: tuple[Change, ...] = (
     {"--spec-type": "ngram-simple"},
@@ -81,6 +82,7 @@ def best(
     changes: list[Change] = [
         {"-fa": "on"},
         SMALL_CACHE,
+        MIXED_CACHE,
         UNIFIED,
         GREEDY,
         {"-ub": "128"},
