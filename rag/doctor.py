@@ -49,6 +49,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "flash attention {flash}, threads {threads} to write and {batch_threads} to read, {batch} tokens at once, "
         "memory type {kv_type}, drafts {draft}",
     ),
+    "weights": (
+        "가중치를 Q8_0 형식으로 바꾸어 씁니다(이 프로세서에서 뚜렷이 더 빠름): {file}",
+        "its weights are used in Q8_0, which is clearly faster on this processor: {file}",
+    ),
     "plain": (
         "추가 버퍼 형식(AMX 등)을 쓰면 라이브러리가 멈춰서 쓰지 않습니다. 더 빠르게 하려면 다시 빌드하세요:\n"
         "    pip install --force-reinstall --no-cache-dir -r requirements.txt",
@@ -78,16 +82,16 @@ def report(settings: Settings, lang: Lang) -> str:
     files = [Path(given).expanduser().absolute() for given in (settings.model, settings.embed_model) if given]
     files += sorted(path for path in settings.models_dir.glob("*.gguf") if path.absolute() not in files)
     for path in files:
-        lines += _model_lines(path, settings, threads, lang)
+        lines += _model_lines(path, settings, lang)
     if not files:
         lines.append(word("none"))
     return "\n".join(lines)
 
 
-def _model_lines(path: Path, settings: Settings, threads: int, lang: Lang) -> list[str]:
+def _model_lines(path: Path, settings: Settings, lang: Lang) -> list[str]:
     word = partial(_word, lang)
     try:
-        verdict = probe.judge(path, settings.data_dir / "verdicts.json", threads, anew=True)
+        verdict = probe.trusted(settings, path, anew=True)
     except RagError as error:
         text = error.text(lang)
         return [f"{path.name}: {error.code} {text.message}", *(f"    {solution}" for solution in text.solutions)]
@@ -96,6 +100,8 @@ def _model_lines(path: Path, settings: Settings, threads: int, lang: Lang) -> li
     found = [f"{path.name}: {word(verdict.kind)} '{verdict.name}' {word('works')}"]
     if verdict.kind == "chat":
         found += _engine_lines(path, settings, verdict.tuning, lang)
+    if verdict.weights:
+        found.append("    " + word("weights").format(file=verdict.weights))
     if not verdict.extra_bufts:
         found.append(f"    {word('plain')} ({verdict.note})")
     return found

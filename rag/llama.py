@@ -37,6 +37,8 @@ PENALTY_TOKENS = 64
 Kind = Literal["chat", "embed", "other"]
 # Of keys and values; mixed: keys in q8_0, values in f16.
 KvType = Literal["f16", "q8_0", "mixed"]
+# Other types are repacked or have matrix code of their own.
+SLOW_TYPES = frozenset(str(int(number)) for number in (lib.LLAMA_FTYPE_MOSTLY_Q4_1, lib.LLAMA_FTYPE_MOSTLY_Q5_1))
 POOLING_RANK = lib.LLAMA_POOLING_TYPE_RANK
 
 log = logging.getLogger(__name__)
@@ -81,6 +83,21 @@ class LogLines:
 def log_lines() -> LogLines:
     """The one log of the process: the library has one callback for all its models."""
     return LogLines()
+
+
+def reencode(source: Path, target: Path, threads: int) -> bool:
+    """Write a model's weights anew in Q8_0, which rounds far less than the types it came in. False if it failed."""
+    params = lib.llama_model_quantize_default_params()
+    params.ftype = lib.LLAMA_FTYPE_MOSTLY_Q8_0
+    params.allow_requantize = True
+    params.nthread = threads
+    beside = target.with_suffix(".part")
+    log_lines()
+    code = lib.llama_model_quantize(str(source).encode(), str(beside).encode(), params)
+    if code == 0:
+        beside.replace(target)
+    beside.unlink(missing_ok=True)
+    return bool(code == 0)
 
 
 class Model:
@@ -167,6 +184,11 @@ class Model:
     @property
     def is_wordpiece(self) -> bool:
         return bool(lib.llama_vocab_type(self._vocab) == lib.LLAMA_VOCAB_TYPE_WPM)
+
+    @property
+    def slow_type(self) -> bool:
+        """Whether the library has no fast code for the weights on most CPUs: prompts are read far below their speed."""
+        return self.meta.get("general.file_type") in SLOW_TYPES
 
     @property
     def vocabulary(self) -> int:

@@ -9,6 +9,7 @@ the verdict is remembered for the library, the file and the CPU. The child also 
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import logging
@@ -24,10 +25,13 @@ from typing import Any
 
 from . import jsonfile, llama
 from .errors import RagError
-from .tuning import Tuning, tune
+from .settings import Settings
+from .tuning import Tuning, clearly_faster, tune
 from .types import Rows
 
 TIMEOUT = 600.0
+# A larger model waits for memory more than for the processor; there smaller weights are faster ones.
+LARGEST_REENCODED = 1 << 30
 # Deaths by a fault of the program, which come again. Others, such as a kill for want of memory, may not.
 FAULTS = frozenset(("SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGABRT", "SIGTRAP"))
 
@@ -36,12 +40,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the trial found. `death`: it died of this, always."""
+    """What the trial found. `weights`: the file of the weights in another type, beside the memory of the verdicts, ""
+    for the model's own. `death`: it died of this, always."""
 
     kind: llama.Kind
     name: str
     extra_bufts: bool = True
     tuning: Tuning = field(default_factory=Tuning)
+    weights: str = ""
     note: str = ""
     death: str = ""
 
@@ -90,6 +96,15 @@ def _usable_memory() -> int:
     return memory
 
 
+def trusted(
+    settings: Settings, path: Path, announce: Callable[[Path], None] = lambda path: None, anew: bool = False
+) -> Verdict:
+    """`judge` as the settings say."""
+    threads = settings.threads or Machine.look().cores
+    memory = memory_of(settings.data_dir)
+    return judge(path, memory, threads, announce=announce, anew=anew, reencode=settings.reencode == "auto")
+
+
 def judge(
     path: Path,
     memory: Path,
@@ -97,23 +112,41 @@ def judge(
     run: Callable[[Sequence[str]], Any] | None = None,
     announce: Callable[[Path], None] = lambda path: None,
     anew: bool = False,
+    reencode: bool = False,
 ) -> Verdict:
     """The verdict on a GGUF file: remembered in the file `memory`, or found by a child process. Blocks.
 
     A death is remembered too, until the library, the file or the CPU changes; `anew` tries again all the same. A
-    trial takes seconds, for a large model minutes, so it is announced. Raises `RagError` GEN-002 if the file cannot
+    trial takes seconds, for a large model minutes, so it is announced. With `reencode` the weights may be written
+    anew in a faster type. Raises `RagError` GEN-002 if the file cannot
     be loaded, SETUP-005 if the library dies on it either way.
     """
-    key = _key(path, threads)
+    key = _key(path, threads, reencode)
     known = jsonfile.load(memory)
     verdict = _remembered(known.get(key))
-    if verdict is None or (anew and verdict.death):
+    lost = verdict is not None and not weights_of(path, verdict, memory).is_file()
+    if verdict is None or lost or (anew and verdict.death):
         announce(path)
-        verdict = _try(path, threads, run or _child)
+        target = _folder(memory) / f"{path.stem}-{key[:8]}.gguf" if reencode else None
+        verdict = _try(path, threads, run or _child, target)
         jsonfile.save(memory, {**known, key: asdict(verdict)})
     if verdict.death:
         raise RagError("SETUP-005", file=path.name, reason=verdict.death)
     return verdict
+
+
+def memory_of(data_dir: Path) -> Path:
+    """Where verdicts are remembered."""
+    return data_dir / "verdicts.json"
+
+
+def weights_of(path: Path, verdict: Verdict, memory: Path) -> Path:
+    """The file to load for a model: its own, or the one that the trial wrote."""
+    return _folder(memory) / verdict.weights if verdict.weights else path
+
+
+def _folder(memory: Path) -> Path:
+    return memory.parent / "models"
 
 
 def _remembered(fields: Any) -> Verdict | None:
@@ -130,9 +163,9 @@ def _verdict(fields: dict[str, Any]) -> Verdict:
     return Verdict(**{**fields, "tuning": Tuning(**tuning, cost=cost)})
 
 
-def _key(path: Path, threads: int) -> str:
-    """Changes with anything that the verdict hangs on: library, file, CPU, threads."""
-    parts: list[object] = [llama.library_version(), _cpu_name(), threads]
+def _key(path: Path, threads: int, reencode: bool) -> str:
+    """Changes with anything that the verdict hangs on: library, file, CPU, threads, what is allowed."""
+    parts: list[object] = [llama.library_version(), _cpu_name(), threads, reencode]
     for file in (llama.library_path(), path):
         try:
             stat = file.stat()
@@ -144,10 +177,10 @@ def _key(path: Path, threads: int) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
-def _try(path: Path, threads: int, run: Callable[[Sequence[str]], Any]) -> Verdict:
+def _try(path: Path, threads: int, run: Callable[[Sequence[str]], Any], target: Path | None) -> Verdict:
     death = ""
     for extra_bufts in (True, False):
-        done = run([str(path), str(int(extra_bufts)), str(threads)])
+        done = run([str(path), str(int(extra_bufts)), str(threads), str(target or "")])
         try:
             found = json.loads(done.stdout.strip().splitlines()[-1])
         except (ValueError, IndexError):
@@ -185,14 +218,15 @@ def _child(arguments: Sequence[str]) -> Any:
 def main(arguments: Sequence[str]) -> None:
     """Print one line of JSON: the fields of a `Verdict`, or `error`."""
     path, extra_bufts, threads = Path(arguments[0]), arguments[1] == "1", int(arguments[2])
+    target = Path(arguments[3]) if arguments[3] else None
     try:
-        found = _trial(path, extra_bufts, threads)
+        found = _trial(path, extra_bufts, threads, target)
     except RagError as error:
         found = {"error": str(error.data.get("reason", error.code))}
     print(json.dumps(found), flush=True)
 
 
-def _trial(path: Path, extra_bufts: bool, threads: int) -> dict[str, Any]:
+def _trial(path: Path, extra_bufts: bool, threads: int, target: Path | None) -> dict[str, Any]:
     look = llama.Model(path, vocab_only=True)
     found: dict[str, Any] = {"kind": look.kind, "name": look.name, "tuning": asdict(Tuning())}
     look.close()
@@ -200,7 +234,10 @@ def _trial(path: Path, extra_bufts: bool, threads: int) -> dict[str, Any]:
         return found
     model = llama.Model(path, extra_bufts=extra_bufts)
     if found["kind"] == "chat":
-        found["tuning"] = asdict(tune(model, threads))
+        other = _reencoded(model, extra_bufts, threads, target) if target else None
+        found["tuning"] = asdict(tune(other or model, threads))
+        if other:
+            found["weights"] = other.path.name
         return found
     context = llama.Context(model, tokens=64, batch=64, threads=threads, embeddings=True)
     words = model.tokenize("a trial", add_special=True, parse_special=False)
@@ -209,6 +246,27 @@ def _trial(path: Path, extra_bufts: bool, threads: int) -> dict[str, Any]:
         raise RagError("GEN-002", file="", reason=f"llama_decode returned {code}", directory="")
     context.embedding()
     return found
+
+
+def _reencoded(model: llama.Model, extra_bufts: bool, threads: int, target: Path) -> llama.Model | None:
+    """The model with its weights in another type, if that is clearly faster; else nothing is left of it."""
+    if not model.slow_type or llama.offloads() or model.path.stat().st_size > LARGEST_REENCODED:
+        return None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for outdated in target.parent.glob(glob.escape(model.path.stem) + "-????????.gguf"):
+            outdated.unlink()
+        if not llama.reencode(model.path, target, threads):
+            return None
+        other = llama.Model(target, extra_bufts=extra_bufts)
+    except (OSError, RagError) as error:
+        log.warning("the weights of %s stay as they are: %s", model.path.name, error)
+        return None
+    if clearly_faster(model, other, threads):
+        return other
+    other.close()
+    target.unlink()
+    return None
 
 
 if __name__ == "__main__":

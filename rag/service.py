@@ -37,10 +37,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A model file and what its trial found."""
+    """A model file, what its trial found, and the file to load."""
 
     path: Path
     verdict: probe.Verdict
+    weights: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +72,25 @@ def choose_models(
     remembered; blocks for that long, and announces it. A bad file is passed over with a warning, unless it was asked
     for by name: then raises `RagError` GEN-002 or SETUP-005.
     """
-    memory = settings.data_dir / "verdicts.json"
+    memory = probe.memory_of(settings.data_dir)
     chosen: dict[str, Chosen] = {}
     for kind, given in (("chat", settings.model), ("embed", settings.embed_model)):
         if given:
             path = Path(given).expanduser().absolute()
-            verdict = probe.judge(path, memory, threads(settings), announce=announce)
+            verdict = probe.trusted(settings, path, announce)
             if verdict.kind != kind:
                 wanted = "a chat model with a template" if kind == "chat" else "an embedding model"
                 raise RagError("GEN-002", file=path.name, reason=f"not {wanted}", directory=str(path.parent))
-            chosen[kind] = Chosen(path, verdict)
+            chosen[kind] = Chosen(path, verdict, probe.weights_of(path, verdict, memory))
     for path in _candidates(settings.models_dir, starters):
         if len(chosen) == 2:
             break
         try:
-            verdict = probe.judge(path, memory, threads(settings), announce=announce)
+            verdict = probe.trusted(settings, path, announce)
         except RagError as error:
             log.warning("%s", error.text("en").message)
             continue
-        chosen.setdefault(verdict.kind, Chosen(path, verdict))
+        chosen.setdefault(verdict.kind, Chosen(path, verdict, probe.weights_of(path, verdict, memory)))
         chosen.pop("other", None)
     return Models(chosen.get("chat"), chosen.get("embed"))
 
@@ -134,7 +135,7 @@ def _fingerprint(path: Path, model: llama.Model) -> str:
 async def open_chat(settings: Settings, chat: Chosen, index: Index, clock: Callable[[], float]) -> AsyncIterator[Chat]:
     """Open the chat model, its engine and the sessions. Raises `RagError`."""
     model = await asyncio.to_thread(
-        llama.Model, chat.path, extra_bufts=chat.verdict.extra_bufts, gpu_layers=settings.gpu_layers
+        llama.Model, chat.weights, extra_bufts=chat.verdict.extra_bufts, gpu_layers=settings.gpu_layers
     )
     plan = plan_engine(settings, chat.verdict.tuning, model.train_context, probe.Machine.look().memory)
     context = await asyncio.to_thread(

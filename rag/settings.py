@@ -39,6 +39,7 @@ class Settings:
     kv_type: KvChoice
     draft: Choice
     gpu_layers: int
+    reencode: Literal["auto", "off"]
     lang: Lang
     session_minutes: float
     max_tokens: int
@@ -87,6 +88,9 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting("draft", "auto", "drafts from the passages; auto: where they pay; on or off", allowed=get_args(Choice)),
     Setting("gpu_layers", -1, "layers that a GPU computes, if the library was built for one; -1: all", -1, 10000),
+    Setting(
+        "reencode", "auto", "weights of a slow type anew in Q8_0; auto: where clearly faster", allowed=("auto", "off")
+    ),
     Setting("lang", "ko", "language of texts where the client asks for none: ko or en", allowed=get_args(Lang)),
     Setting("session_minutes", 30.0, "life of a conversation after its last use", 0.01, 1e6),
     Setting("max_tokens", 512, "longest answer, in tokens", 1, 1 << 20),

@@ -35,6 +35,7 @@ CHOICES: tuple[tuple[bool, KvType], ...] = ((True, "mixed"), (False, "f16"), (Tr
 # Another choice than the first one must be this much faster: a noisy machine must not decide.
 CLEARLY = 1.15
 ROUNDS = 2
+WORTH_A_FILE = 1.3
 MOST_CONTEXT = 4096
 MOST_SEQUENCES = 16
 # The memory of all sequences together is at most this share of the machine's.
@@ -119,6 +120,19 @@ def plan_engine(settings: Settings, tuning: Tuning, train_context: int, memory: 
         kv_type,
         cost,
     )
+
+
+def clearly_faster(model: Model, other: Model, cores: int) -> bool:
+    """Whether the other model answers so much faster that it is worth its place on the disk."""
+    prompt = _prompt(model, cores)
+    contexts = [_context(each, cores, *CHOICES[0]) for each in (model, other)]
+    speeds: list[_Speed | None] = [None, None]
+    for _ in range(ROUNDS):
+        speeds = [_speed(context, prompt, known) for context, known in zip(contexts, speeds, strict=True)]
+    for context in contexts:
+        context.close()
+    ours, others = (speed.score if speed else 0.0 for speed in speeds)
+    return others > WORTH_A_FILE * ours
 
 
 def tune(model: Model, cores: int) -> Tuning:

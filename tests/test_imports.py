@@ -27,7 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "template": {"types"},
     "llama": {"template", "errors", "types"},
     "tuning": {"llama", "settings", "errors", "types"},
-    "probe": {"llama", "tuning", "jsonfile", "errors", "types"},
+    "probe": {"llama", "tuning", "settings", "jsonfile", "errors", "types"},
     "engine": {"drafting", "slots", "pieces", "errors", "types"},
     "embedder": {"llama", "errors", "types"},
     "store": {"ranking", "errors", "types"},

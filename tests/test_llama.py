@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rag.errors import RagError
-from rag.llama import Context, KvType, Model, Sampler
+from rag.llama import Context, KvType, Model, Sampler, reencode
 from rag.types import Message, Rows, Sampling
 
 pytestmark = pytest.mark.model
@@ -257,3 +257,32 @@ def test_the_repeat_penalty_is_the_one_of_the_library(model: Model, context: Con
     lib.llama_sampler_free(chain)
     assert ours == theirs
     assert ours != generate(context, prompt, 80, Sampling())
+
+
+def test_weights_in_another_type_say_the_same(model: Model, context: Context, tmp_path: Path) -> None:
+    assert model.slow_type
+    assert reencode(model.path, tmp_path / "other.gguf", 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["other.gguf"]
+    other = Model(tmp_path / "other.gguf")
+    assert not other.slow_type
+    assert (other.name, other.kind, other.parameters) == (model.name, model.kind, model.parameters)
+    second = Context(other, tokens=512, batch=64, threads=2)
+    text = "A pump moves water by means of a motor. The warranty is two years from the day of purchase."
+    rows = model.text_tokens(text)
+    divergence = []
+    for place, token in enumerate(rows):
+        for each in (context, second):
+            assert each.decode([Rows(0, place, [token])]) == 0
+        ours, others = (each.logits(-1).astype(np.float64) for each in (context, second))
+        ours, others = (numbers - np.log(np.exp(numbers).sum()) for numbers in (ours, others))
+        divergence.append(float((np.exp(ours) * (ours - others)).sum()))
+    # As much as another type of the memory makes (rag.tuning); a wrong weight would make whole units.
+    assert np.mean(divergence) < 0.01
+    second.close()
+    other.close()
+
+
+def test_weights_that_cannot_be_written_leave_nothing(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF")
+    assert not reencode(tmp_path / "broken.gguf", tmp_path / "other.gguf", 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.gguf"]

@@ -53,7 +53,7 @@ def memory(tmp_path: Path) -> Path:
 def test_a_child_that_lives_is_believed(model: Path, memory: Path) -> None:
     children = Children()
     assert judge(model, memory, 2, children) == Verdict("chat", "Tiny", True, TUNING)
-    assert children.calls == [[str(model), "1", "2"]]
+    assert children.calls == [[str(model), "1", "2", ""]]
 
 
 def test_a_verdict_is_remembered(model: Path, memory: Path) -> None:
@@ -207,3 +207,49 @@ def test_a_trial_is_announced_and_a_remembered_verdict_is_not(model: Path, memor
     for _ in range(2):
         judge(model, memory, 2, Children(), announced.append)
     assert announced == [model]
+
+
+# Weights in another type.
+
+
+WRITES = f"""
+import json, pathlib, sys
+target = pathlib.Path(sys.argv[1])
+target.parent.mkdir(parents=True, exist_ok=True)
+target.write_bytes(b"GGUF")
+print(json.dumps({{**json.loads({json.dumps(FOUND)!r}), "weights": target.name}}))
+"""
+
+
+def writing(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WRITES, arguments[3]]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_weights_that_the_trial_wrote_are_loaded_and_made_again_if_they_are_gone(model: Path, memory: Path) -> None:
+    verdict = judge(model, memory, 2, writing, reencode=True)
+    weights = probe.weights_of(model, verdict, memory)
+    assert weights.is_file()
+    assert weights != model
+    assert judge(model, memory, 2, Children(), reencode=True) == verdict
+    weights.unlink()
+    assert judge(model, memory, 2, writing, reencode=True) == verdict
+    assert weights.is_file()
+
+
+def test_without_leave_the_weights_stay_the_models_own(model: Path, memory: Path) -> None:
+    judge(model, memory, 2, writing, reencode=True)
+    verdict = judge(model, memory, 2, Children())
+    assert probe.weights_of(model, verdict, memory) == model
+
+
+@pytest.mark.model
+def test_the_real_trial_leaves_weights_only_if_it_uses_them(starter_models: Path, memory: Path) -> None:
+    starter = starter_models / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    verdict = judge(starter, memory, 2, reencode=True)
+    assert verdict.tuning.decode > 1
+    written = [path.name for path in (memory.parent / "models").glob("*")]
+    assert written == ([verdict.weights] if verdict.weights else [])
+    # Nothing of the kind for weights that are fast as they are.
+    embedder = starter_models / "all-MiniLM-L6-v2.Q8_0.gguf"
+    assert judge(embedder, memory, 2, reencode=True).weights == ""
