@@ -40,8 +40,9 @@ MOST_CONTEXT = 4096
 MOST_SEQUENCES = 16
 # The memory of all sequences together is at most this share of the machine's.
 MEMORY_SHARE = 8
-# A prompt that is read delays a running answer by about this many seconds at a time.
-PIECE_SECONDS = 0.2
+# Prompts that are read delay a running answer by about this many seconds at a time. Shorter, and those who wait for a
+# first word wait longer: each piece pays for a decode of those who are served already.
+PIECE_SECONDS = 0.5
 LEAST_PIECE = 16
 # For drafts that are wished for where nothing was measured: what rows cost on most machines, beside the first.
 USUAL_COST = ((1, 1.0), (2, 1.3), (8, 2.5), (32, 7.0))
@@ -113,7 +114,7 @@ def plan_engine(settings: Settings, tuning: Tuning, train_context: int, memory: 
         context,
         sequences,
         batch,
-        max(LEAST_PIECE, min(batch, int(tuning.prefill * PIECE_SECONDS))),
+        max(LEAST_PIECE, int(tuning.prefill * PIECE_SECONDS)),
         settings.threads or tuning.threads,
         settings.threads or tuning.batch_threads,
         flash_attention,
