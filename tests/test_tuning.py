@@ -40,12 +40,12 @@ def test_a_quantised_memory_has_flash_attention() -> None:
 @pytest.mark.parametrize(
     ("bytes_per_token", "memory", "sequences"),
     [
-        (12_240, 24 * GIB, 16),
+        (12_240, 24 * GIB, 8),
         (12_240, 2 * GIB, 5),
         (131_072, 24 * GIB, 6),
         (131_072, 4 * GIB, 1),
         (131_072, 0, 1),
-        (0, 24 * GIB, 16),
+        (0, 24 * GIB, 8),
     ],
 )
 def test_as_many_sequences_as_an_eighth_of_the_memory_holds(bytes_per_token: int, memory: int, sequences: int) -> None:

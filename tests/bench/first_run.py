@@ -48,7 +48,7 @@ def bare_model(models_dir: Path, threads: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         path = models_dir / "SmolLM2-135M-Instruct.Q4_1.gguf"
         verdict = probe.judge(path, Path(folder) / "verdicts.json", threads)
-    return {"prefill_tokens_per_s": verdict.prefill, "decode_tokens_per_s": verdict.decode}
+    return {"prefill_tokens_per_s": verdict.tuning.prefill, "decode_tokens_per_s": verdict.tuning.decode}
 
 
 def main() -> None:
