@@ -22,7 +22,18 @@ sys.path.insert(0, str(ROOT))
 from tests.conftest import Server, start_server  # noqa: E402
 from tests.socket_client import ask  # noqa: E402
 
-QUESTIONS = ["What is RAG Standard?", "How do I change the model?", "Where are the documents kept?"]
+# Each is asked once: a prompt that was asked before is remembered.
+QUESTIONS = [
+    "What is RAG Standard?",
+    "How do I change the model?",
+    "Where are the documents kept?",
+    "Which formats can documents have?",
+    "How long does a conversation live?",
+    "What does SETUP-002 mean?",
+    "How do I change the port?",
+    "How do I reach it from other computers?",
+    "Does it send anything to the internet?",
+]
 
 
 def start(data_dir: Path, models_dir: Path) -> tuple[Server, float]:
@@ -88,15 +99,14 @@ def main() -> None:
             flush=True,
         )
         ttft, speed, prompts = [], [], []
-        for _ in range(arguments.rounds):
-            for question in QUESTIONS:
-                # A session of its own each time: the prompt is new but for the system text.
-                end = ask(server.ws_url, question)[-1]
-                ttft.append(end["time_to_first_token_ms"])
-                prompts.append(end["usage"]["prompt_tokens"] - end["usage"]["cached_tokens"])
-                decode_s = (end["processing_time_ms"] - end["time_to_first_token_ms"]) / 1000
-                if decode_s > 0 and end["usage"]["completion_tokens"] > 5:
-                    speed.append((end["usage"]["completion_tokens"] - 1) / decode_s)
+        for question in QUESTIONS:
+            # A session of its own each time: the prompt is new but for the system text.
+            end = ask(server.ws_url, question)[-1]
+            ttft.append(end["time_to_first_token_ms"])
+            prompts.append(end["usage"]["prompt_tokens"] - end["usage"]["cached_tokens"])
+            decode_s = (end["processing_time_ms"] - end["time_to_first_token_ms"]) / 1000
+            if decode_s > 0 and end["usage"]["completion_tokens"] > 5:
+                speed.append((end["usage"]["completion_tokens"] - 1) / decode_s)
         print(
             json.dumps(
                 {
