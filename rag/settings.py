@@ -79,7 +79,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("model", "", "chat model, a GGUF file; otherwise the one in the models directory"),
     Setting("embed_model", "", "embedding model, a GGUF file; otherwise the one in the models directory"),
     Setting("threads", 0, "threads for the models; 0: measured, at most one for each core", 0, 1024),
-    Setting("ctx", 0, "context of a chat in tokens; 0: what the model was trained for, at most 4096", 0, 1 << 24),
+    Setting("ctx", 0, "context of a chat in tokens; 0: what the model was trained for, at most 6144", 0, 1 << 24),
     Setting("sequences", 0, "chats computed at once; 0: what an eighth of the memory holds, at most 8", 0, 256),
     Setting("batch", 0, "tokens of a prompt that are read at once; 0: measured", 0, 8192),
     Setting("flash_attention", "auto", "auto: measured; on or off", allowed=get_args(Choice)),

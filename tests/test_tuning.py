@@ -41,8 +41,8 @@ def test_a_quantised_memory_has_flash_attention() -> None:
     ("bytes_per_token", "memory", "sequences"),
     [
         (12_240, 24 * GIB, 8),
-        (12_240, 2 * GIB, 5),
-        (131_072, 24 * GIB, 6),
+        (12_240, 2 * GIB, 3),
+        (131_072, 24 * GIB, 4),
         (131_072, 4 * GIB, 1),
         (131_072, 0, 1),
         (0, 24 * GIB, 8),
@@ -53,7 +53,7 @@ def test_as_many_sequences_as_an_eighth_of_the_memory_holds(bytes_per_token: int
     assert plan_engine(load({}, {}), tuning, 8192, memory).sequences == sequences
 
 
-@pytest.mark.parametrize(("train", "context"), [(2048, 2048), (4096, 4096), (131_072, 4096)])
+@pytest.mark.parametrize(("train", "context"), [(2048, 2048), (6144, 6144), (131_072, 6144)])
 def test_the_context_is_the_models_own_up_to_a_limit(train: int, context: int) -> None:
     assert plan_engine(load({}, {}), MEASURED, train, 0).context == context
 

