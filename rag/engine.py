@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from .drafting import Lookup, Worth
@@ -25,6 +26,7 @@ from .slots import Slot, choose, share
 from .types import CancelFlag, Finish, FinishReason, Message, Rows, Sampling, Token, Usage
 
 MAX_WAITING = 64
+PROMPTS_KEPT = 16
 # What `llama_decode` returns; negative: failed.
 DONE, NO_ROOM, ABORTED = 0, 1, 2
 # A sign of life for those that wait, in seconds.
@@ -153,6 +155,8 @@ class Engine:
         self._pace = pace or Pace()
         self._patience = patience
         self._worth = Worth(self._pace.cost)
+        # What is generated from was counted just before.
+        self._tokens = lru_cache(maxsize=PROMPTS_KEPT)(lambda messages: model.prompt_tokens(messages))
         self._commands: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._slots = [Slot(number) for number in range(context.sequences)]
         self._waiting: deque[_Request] = deque()
@@ -184,7 +188,7 @@ class Engine:
         return self._model.speaks(lang)
 
     def count(self, messages: Sequence[Message]) -> int:
-        return len(self._model.prompt_tokens(messages))
+        return len(self._tokens(tuple(messages)))
 
     async def generate(
         self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
@@ -231,7 +235,7 @@ class Engine:
         loop: asyncio.AbstractEventLoop,
     ) -> _Request:
         """Everything that can be made ready off the decode thread. Raises `RagError` GEN-003."""
-        prompt = self._model.prompt_tokens(messages)
+        prompt = self._tokens(tuple(messages))
         if not prompt:
             raise RagError("GEN-999")
         if len(prompt) >= self.context:
