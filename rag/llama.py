@@ -159,7 +159,9 @@ class Model:
 
     @property
     def train_context(self) -> int:
-        return int(lib.llama_model_n_ctx_train(self.pointer))
+        """In tokens; from the metadata, which are there without the weights too."""
+        arch = self.meta.get("general.architecture", "")
+        return int(self.meta.get(f"{arch}.context_length") or lib.llama_model_n_ctx_train(self.pointer))
 
     @property
     def dimension(self) -> int:

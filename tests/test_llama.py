@@ -54,6 +54,9 @@ def generate(context: Context, prompt: list[int], count: int, sampling: Sampling
 def test_kind_and_sizes_come_from_the_file(model: Model, starter_models: Path) -> None:
     assert (model.kind, model.train_context, model.vocabulary) == ("chat", 8192, 49152)
     assert 130e6 < model.parameters < 140e6
+    look = Model(model.path, vocab_only=True)
+    assert (look.kind, look.train_context) == ("chat", 8192)
+    look.close()
     embedder = Model(starter_models / "all-MiniLM-L6-v2.Q8_0.gguf", vocab_only=True)
     assert embedder.kind == "embed"
     embedder.close()
