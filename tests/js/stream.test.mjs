@@ -129,3 +129,9 @@ test('what was touched many times is painted once a frame', () => {
   frames.pop()();
   assert.deepEqual(painted, [['a', 'b'], ['a']]);
 });
+
+test('tokens are counted as the model said them, whatever one event carries', () => {
+  const counted = { ...end, usage: { completion_tokens: 273 } };
+  assert.equal(after(start, token(0, 'a'), sources, counted).end.tokens, 273);
+  assert.equal(after(start, token(0, 'a'), sources, end).end.tokens, 2);
+});

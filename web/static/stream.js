@@ -70,7 +70,12 @@ export function reduce(answer, event) {
       return {
         ...withHeld(answer),
         phase: event.finish_reason === 'cancelled' ? 'stopped' : 'done',
-        end: { tokens: event.total_tokens, ms: event.processing_time_ms, reason: event.finish_reason ?? 'stop' },
+        // One event may carry several of the model's tokens; `usage` counts those.
+        end: {
+          tokens: event.usage?.completion_tokens ?? event.total_tokens,
+          ms: event.processing_time_ms,
+          reason: event.finish_reason ?? 'stop',
+        },
       };
     case 'stream_error':
       return {
