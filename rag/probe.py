@@ -96,13 +96,16 @@ def _usable_memory() -> int:
     return memory
 
 
+def threads_of(settings: Settings) -> int:
+    return settings.threads or Machine.look().cores
+
+
 def trusted(
     settings: Settings, path: Path, announce: Callable[[Path], None] = lambda path: None, anew: bool = False
 ) -> Verdict:
     """`judge` as the settings say."""
-    threads = settings.threads or Machine.look().cores
     memory = memory_of(settings.data_dir)
-    return judge(path, memory, threads, announce=announce, anew=anew, reencode=settings.reencode == "auto")
+    return judge(path, memory, threads_of(settings), announce=announce, anew=anew, reencode=settings.reencode == "auto")
 
 
 def judge(
@@ -259,13 +262,14 @@ def _reencoded(model: llama.Model, extra_bufts: bool, threads: int, target: Path
         if not llama.reencode(model.path, target, threads):
             return None
         other = llama.Model(target, extra_bufts=extra_bufts)
+        if clearly_faster(model, other, threads):
+            return other
+        other.close()
+        target.unlink()
     except (OSError, RagError) as error:
         log.warning("the weights of %s stay as they are: %s", model.path.name, error)
-        return None
-    if clearly_faster(model, other, threads):
-        return other
-    other.close()
-    target.unlink()
+        with contextlib.suppress(OSError):
+            target.unlink(missing_ok=True)
     return None
 
 

@@ -59,10 +59,6 @@ class Index:
     ingester: Ingester
 
 
-def threads(settings: Settings) -> int:
-    return settings.threads or probe.Machine.look().cores
-
-
 def choose_models(
     settings: Settings, starters: Collection[str], announce: Callable[[Path], None] = lambda path: None
 ) -> Models:
@@ -109,7 +105,7 @@ async def open_index(settings: Settings, embed: Chosen, progress: Progress) -> A
     (documents done, documents in total).
     """
     model = await asyncio.to_thread(llama.Model, embed.path, extra_bufts=embed.verdict.extra_bufts)
-    embedder = await asyncio.to_thread(GgufEmbedder, model, threads=threads(settings))
+    embedder = await asyncio.to_thread(GgufEmbedder, model, threads=probe.threads_of(settings))
     try:
         store = await LanceStore.open(
             settings.data_dir / "index", embedder=_fingerprint(embed.path, model), dimension=embedder.dimension

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from .errors import RagError
 from .llama import Context, KvType, Model, Sampler
 from .settings import Settings
 from .types import Rows, Sampling
+
+T = TypeVar("T")
 
 # What an answer over documents is made of, for weighing prefill against decode: tokens in, tokens out.
 TYPICAL_PROMPT, TYPICAL_ANSWER = 300, 100
@@ -125,16 +128,11 @@ def plan_engine(settings: Settings, tuning: Tuning, train_context: int, memory: 
 
 
 def clearly_faster(model: Model, other: Model, cores: int) -> bool:
-    """Whether the other model answers so much faster that it is worth its place on the disk."""
+    """Whether the other model answers so much faster that it is worth its place on the disk. Raises `RagError` GEN-002
+    if they do not take the first of `CHOICES`."""
     prompt = _prompt(model, cores)
-    contexts = [_context(each, cores, *CHOICES[0]) for each in (model, other)]
-    speeds: list[_Speed | None] = [None, None]
-    for _ in range(ROUNDS):
-        speeds = [_speed(context, prompt, known) for context, known in zip(contexts, speeds, strict=True)]
-    for context in contexts:
-        context.close()
-    ours, others = (speed.score if speed else 0.0 for speed in speeds)
-    return others > WORTH_A_FILE * ours
+    speeds = _in_turns({each: _context(each, cores, *CHOICES[0]) for each in (model, other)}, prompt)
+    return speeds[other].score > WORTH_A_FILE * speeds[model].score
 
 
 def tune(model: Model, cores: int) -> Tuning:
@@ -184,17 +182,12 @@ def _context(model: Model, threads: int, flash_attention: bool, kv_type: KvType)
 
 
 def _choice(model: Model, prompt: Sequence[int], threads: int) -> tuple[tuple[bool, KvType], _Speed]:
-    """The best of `CHOICES` that the model takes, and its speed. They take turns: a busy machine slows them all."""
+    """The best of `CHOICES` that the model takes, and its speed."""
     contexts: dict[tuple[bool, KvType], Context] = {}
     for choice in CHOICES:
         with contextlib.suppress(RagError):
             contexts[choice] = _context(model, threads, *choice)
-    speeds: dict[tuple[bool, KvType], _Speed] = {}
-    for _ in range(ROUNDS):
-        for choice, context in contexts.items():
-            speeds[choice] = _speed(context, prompt, speeds.get(choice))
-    for context in contexts.values():
-        context.close()
+    speeds = _in_turns(contexts, prompt)
     if not speeds:
         raise RagError("GEN-002", file="", reason="it cannot decode", directory="")
     best = next(iter(speeds))
@@ -202,6 +195,17 @@ def _choice(model: Model, prompt: Sequence[int], threads: int) -> tuple[tuple[bo
         if speed.score > CLEARLY * speeds[best].score:
             best = choice
     return best, speeds[best]
+
+
+def _in_turns(contexts: Mapping[T, Context], prompt: Sequence[int]) -> dict[T, _Speed]:
+    """The speed of each. They take turns, for a busy machine slows them all; then the contexts are closed."""
+    speeds: dict[T, _Speed] = {}
+    for _ in range(ROUNDS):
+        for key, context in contexts.items():
+            speeds[key] = _speed(context, prompt, speeds.get(key))
+    for context in contexts.values():
+        context.close()
+    return speeds
 
 
 def _speed(context: Context, prompt: Sequence[int], known: _Speed | None = None) -> _Speed:

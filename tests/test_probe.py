@@ -253,3 +253,17 @@ def test_the_real_trial_leaves_weights_only_if_it_uses_them(starter_models: Path
     # Nothing of the kind for weights that are fast as they are.
     embedder = starter_models / "all-MiniLM-L6-v2.Q8_0.gguf"
     assert judge(embedder, memory, 2, reencode=True).weights == ""
+
+
+@pytest.mark.model
+def test_weights_that_cannot_be_measured_are_left_as_they_are(
+    starter_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> bool:
+        raise RagError("GEN-002", file="", reason="scripted", directory="")
+
+    monkeypatch.setattr(probe, "clearly_faster", refuse)
+    model = llama.Model(starter_models / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    assert probe._reencoded(model, True, 2, tmp_path / "models" / "other.gguf") is None
+    assert list((tmp_path / "models").iterdir()) == []
+    model.close()

@@ -53,7 +53,7 @@ def cpu_seconds(server: Server) -> float:
 
 
 def bare_model(models_dir: Path, threads: int) -> dict[str, float]:
-    """The trial's figures: prefill of 256 tokens, decode behind them, in a process of its own."""
+    """The trial's figures: prefill of a short prompt, decode behind it, in a process of its own."""
     from rag import probe
 
     with tempfile.TemporaryDirectory() as folder:
