@@ -52,6 +52,12 @@ def chunk(document: Document, budget: float = BUDGET) -> list[Passage]:
     return passages
 
 
+def in_context(passage: Passage) -> str:
+    """A passage as it is embedded: below its title and headings, where the text itself does not say them."""
+    path = [name for name in dict.fromkeys((passage.title, *passage.headings)) if name not in passage.text]
+    return "\n".join([" > ".join(path), passage.text]) if path else passage.text
+
+
 def weigh(text: str) -> float:
     """The size of a text against the budget: characters, wide ones counting more."""
     wide = len(_WIDE.findall(text))

@@ -41,6 +41,14 @@ class GgufEmbedder:
     def dimension(self) -> int:
         return self._model.dimension
 
+    @property
+    def window(self) -> int:
+        return self._questions.window
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, special ones left out."""
+        return self._questions.count(text)
+
     async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
         """Unit vectors, float32 of shape `(len(texts), dimension)`. Calls of one kind are served in order, whole.
 
@@ -91,10 +99,20 @@ class _Lane:
         length = float(np.linalg.norm(vector))
         return vector / length if length > 0 else vector
 
-    def tokens(self, text: str) -> list[int]:
+    @property
+    def window(self) -> int:
+        return self._context.batch_size - 2
+
+    def count(self, text: str) -> int:
+        return len(self._tokenize(text, add_special=False))
+
+    def _tokenize(self, text: str, *, add_special: bool) -> list[int]:
         if self._model.is_wordpiece:
             text = unicodedata.normalize("NFD", text)
-        tokens = self._model.tokenize(text, add_special=True, parse_special=False)
+        return self._model.tokenize(text, add_special=add_special, parse_special=False)
+
+    def tokens(self, text: str) -> list[int]:
+        tokens = self._tokenize(text, add_special=True)
         room = self._context.batch_size
         return tokens if len(tokens) <= room else [*tokens[: room - 1], tokens[-1]]
 

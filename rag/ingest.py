@@ -23,7 +23,7 @@ from typing import Any, Literal
 import numpy as np
 
 from . import loaders
-from .chunking import chunk
+from .chunking import chunk, in_context
 from .errors import Lang, RagError
 from .types import Document, Embedder, Passage, Store, Vectors
 
@@ -290,9 +290,3 @@ async def embed_passages(
         parts.append(await embedder.embed([in_context(passage) for passage in batch], background=True))
         progress(start + len(batch), len(passages))
     return np.concatenate(parts)
-
-
-def in_context(passage: Passage) -> str:
-    """A passage as it is embedded: below its title and headings, where the text itself does not say them."""
-    path = [name for name in dict.fromkeys((passage.title, *passage.headings)) if name not in passage.text]
-    return "\n".join([" > ".join(path), passage.text]) if path else passage.text

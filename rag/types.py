@@ -64,6 +64,21 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """Where a search looks: in these documents, folders and types; empty means everywhere.
+
+    A folder is a prefix of `source` up to a slash and holds all that lies below it.
+    """
+
+    documents: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+
+EVERYWHERE = Filter()
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is chosen, and where an answer ends. `temperature` 0 is greedy; no `stop` text is said."""
 
@@ -179,6 +194,15 @@ class Embedder(Protocol):
     @property
     def dimension(self) -> int: ...
 
+    @property
+    def window(self) -> int:
+        """How many tokens of a text are read; what is beyond is not seen."""
+        ...
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, special ones left out. Blocks."""
+        ...
+
     async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
         """Work in the `background` gives way to questions and to the chat model."""
         ...
@@ -187,19 +211,37 @@ class Embedder(Protocol):
 class Store(Protocol):
     """Documents and their passages."""
 
-    async def upsert(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None: ...
+    async def upsert(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None:
+        """Store a document in place of what its id held before, all or nothing. On disk when it returns."""
+        ...
 
-    async def delete(self, document_id: str) -> bool: ...
+    async def delete(self, document_id: str) -> bool:
+        """Remove a document with its passages. False if there is none."""
+        ...
 
-    async def sha256(self, document_id: str) -> str | None:
-        """The SHA-256 of the content that is stored for the id, or None."""
+    async def document(self, document_id: str) -> Document | None:
+        """The document with its text, or None."""
+        ...
+
+    async def list_documents(self, query: str = "", first: int = 0, most: int = 100) -> tuple[list[Document], int]:
+        """(documents without text, how many there are) whose source or title holds the query; the newest first."""
+        ...
+
+    async def with_content(self, sha256: str) -> Document | None:
+        """A document, without text, that was made of this content, or None."""
+        ...
+
+    async def contents(self) -> set[str]:
+        """The SHA-256 of the content of every document."""
         ...
 
     async def optimize(self) -> None:
-        """Housekeeping after writes."""
+        """Housekeeping after writes. Nothing of what was deleted is left on disk."""
         ...
 
-    async def search(self, query: str, vector: Vectors, k: int) -> list[Passage]: ...
+    async def search(self, query: str, vector: Vectors, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
+        """The `k` best passages, best first."""
+        ...
 
     async def counts(self) -> tuple[int, int]:
         """How many documents and how many passages there are."""

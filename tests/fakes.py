@@ -293,6 +293,7 @@ class HashEmbedder:
 
     name: str = "hashed words"
     dimension: int = 64
+    window: int = 254
     texts: list[str] = field(default_factory=list)
     wait: asyncio.Event | None = None
     error: Exception | None = None
@@ -304,6 +305,9 @@ class HashEmbedder:
         if self.error:
             raise self.error
         return np.stack([self.vector(text) for text in texts])
+
+    def count(self, text: str) -> int:
+        return len(re.findall(r"\w+|[^\w\s]", text))
 
     def vector(self, text: str) -> Vectors:
         vector = np.zeros(self.dimension, dtype=np.float32)

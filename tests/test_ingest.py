@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from rag import ingest
+from rag.chunking import in_context
 from rag.errors import RagError
-from rag.ingest import EMBED_BATCH, Ingester, Job, document_id, embed_passages, find_files, in_context
+from rag.ingest import EMBED_BATCH, Ingester, Job, document_id, embed_passages, find_files
 from rag.store import LanceStore
 from tests.fakes import PATIENCE, HashEmbedder, MemoryStore, make_passage, until
 
