@@ -6,6 +6,8 @@ import asyncio
 import statistics
 import time
 import uuid
+from collections import defaultdict
+from collections.abc import Sequence
 
 import aiohttp
 
@@ -17,6 +19,8 @@ from .report import figure, say
 from .workloads import Workload, conversation, product, random_chats
 
 SAMPLES = 5
+# An answer quotes where so much of it stands in its passages, in runs of so many words.
+QUOTING, RUN = 0.5, 5
 
 
 def _flat(timings: load.Timings) -> list[Timing]:
@@ -116,27 +120,50 @@ async def _until(server: Ours, questions: list[str], goal: int) -> list[Timing]:
 
 
 def draft(bench: Bench) -> None:
-    """One stream of answers that quote their passages, with drafting and without, in turns."""
-    ratios = []
+    """One stream with drafting and without, in turns: of answers that quote their passages, and of all."""
+    if bench.data is None:
+        raise SystemExit("draft needs --data")
+    ratios = defaultdict(list)
     for number in range(bench.rounds):
-        workload = product(f"draft {number}", 2 * SAMPLES, bench.data, quoting=True)
+        workload = product(f"draft {number}", 4 * SAMPLES, bench.data, quoting=True)
         chats = [[text for chat in workload.chats for text in chat[:1]]]
+        sources = [" ".join(text for _, text in (workload.passages or {})[question]) for question in chats[0]]
         speeds = []
         for settings in (bench.draft_on, bench.draft_off):
             with bench.ours(Workload(chats, workload.passages), never_end=False, settings=settings) as server:
-                timings = [timing for timing in _flat(bench.ask(server, chats, fresh=True)) if timing.tokens > 1]
-            said = sum(timing.tokens - 1 for timing in timings)
-            speeds.append(said / sum(timing.last - timing.first for timing in timings))
+                timings = _flat(bench.ask(server, chats, fresh=True))
+            whole = [timing for timing in timings if timing.tokens > 1]
+            quoting = [
+                timing
+                for timing, source in zip(timings, sources, strict=True)
+                if timing.tokens > 1 and quoted(timing.text, source) >= QUOTING
+            ]
+            speeds.append([_written(each) for each in (quoting, whole)])
             say(
                 workload="draft",
                 round=number,
                 settings=settings,
                 unknown_settings=server.about["unknown_settings"],
-                tokens=said,
-                tokens_per_s=round(speeds[-1], 2),
+                answers=len(whole),
+                quoting=len(quoting),
+                tokens_per_s=[round(speed, 2) for speed in speeds[-1]],
             )
-        ratios.append(speeds[0] / speeds[1])
-    figure("draft", "draft_ratio", ratios)
+        for name, on, off in zip(("draft_ratio", "draft_ratio_all"), *speeds, strict=True):
+            ratios[name].append(on / off)
+    for name, values in ratios.items():
+        figure("draft", name, values)
+
+
+def quoted(answer: str, source: str) -> float:
+    """Share of the answer's words that stand in a run of `RUN` words of the source."""
+    words, known = answer.split(), f" {' '.join(source.split())} "
+    starts = [place for place in range(len(words) - RUN + 1) if " ".join(words[place : place + RUN]) in known]
+    return len({place + step for place in starts for step in range(RUN)}) / max(1, len(words))
+
+
+def _written(timings: Sequence[Timing]) -> float:
+    """Tokens per second while the answers were written."""
+    return sum(timing.tokens - 1 for timing in timings) / sum(timing.last - timing.first for timing in timings)
 
 
 def lag(bench: Bench) -> None:

@@ -37,6 +37,7 @@ class Timing:
     prompt: int
     cached: int
     reason: str
+    text: str = ""
 
     @property
     def ttft(self) -> float:
@@ -90,11 +91,13 @@ async def ask(
     """One question. `mark` is called with the first and the last token. Raises `RuntimeError` if it fails."""
     frame = {"type": "message", "message_id": uuid.uuid4().hex, "content": text, "session_id": session_id}
     first = last = 0.0
+    said: list[str] = []
     submitted = time.perf_counter()
     await socket.send_str(json.dumps(frame))
     while True:
         event = await socket.receive_str()
         if event.startswith(TOKEN):
+            said.append(event)
             if not first:
                 first = time.perf_counter()
                 if mark:
@@ -119,6 +122,7 @@ async def ask(
         usage["prompt_tokens"],
         usage["cached_tokens"],
         end["finish_reason"],
+        "".join(json.loads(token)["token"] for token in said),
     )
 
 

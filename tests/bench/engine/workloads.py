@@ -88,7 +88,7 @@ def product(seed: str, chats: int, data: Path | None, quoting: bool = False) -> 
         near = [article["paragraphs"][(number + step) % count] for step in range(min(count, 5))]
         rows = [(article["title"], paragraph["context"]) for paragraph in near]
         chat = [
-            f"{question.strip()} Quote the passage word for word." if quoting else question
+            f"{question.strip()} Do not answer. Copy the passages word for word." if quoting else question
             for question in questions[:2]
         ]
         passages |= dict.fromkeys(chat, rows)
