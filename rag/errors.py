@@ -82,6 +82,13 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "rule:index": ("0 이상의 정수여야 합니다", "it must be an integer of 0 or more"),
     "rule:k": ("1~100의 정수여야 합니다", "it must be an integer from 1 to 100"),
+    "rule:page": ("1~1,000,000의 정수여야 합니다", "it must be an integer from 1 to 1,000,000"),
+    "rule:page-size": ("1~200의 정수여야 합니다", "it must be an integer from 1 to 200"),
+    "rule:q": ("200자를 넘을 수 없습니다", "it must have at most 200 characters"),
+    "rule:names": (
+        "1~1,000자 문자열의 목록이어야 하며 최대 1,000개까지 가능합니다",
+        "it must be a list of at most 1,000 strings of 1 to 1,000 characters",
+    ),
     "rule:files": ("파일이 하나 이상 있어야 합니다", "it must hold at least one file"),
 }
 
@@ -227,9 +234,9 @@ CATALOGUE: dict[str, Row] = {
     ),
     "DOC-005": _row(
         422,
-        "파일이 손상되어 읽을 수 없습니다: {file}.",
+        "파일이 손상되었거나 확장자와 다른 형식이라 읽을 수 없습니다: {file}.",
         ("원래 프로그램에서 열리는지 확인하고 다시 저장하세요.",),
-        "The file is damaged and cannot be read: {file}.",
+        "The file is damaged, or is not what its name says, and cannot be read: {file}.",
         ("Check that it opens in its own program, and save it again.",),
     ),
     "DOC-006": _row(
@@ -252,6 +259,27 @@ CATALOGUE: dict[str, Row] = {
         ("경로와 권한을 확인하세요.",),
         "The file or folder cannot be read: {file}.",
         ("Check the path and its permissions.",),
+    ),
+    "DOC-009": _row(
+        422,
+        "파일을 읽는 데 너무 오래 걸립니다: {file} ({seconds}초 초과).",
+        ("파일을 나누어 추가하세요.", "PDF나 텍스트로 다시 저장해 추가하세요."),
+        "Reading the file takes too long: {file} (more than {seconds} s).",
+        ("Split the file.", "Save it again as PDF or text, and add that."),
+    ),
+    "DOC-010": _row(
+        422,
+        "파일을 읽는 데 메모리가 너무 많이 들거나, 읽는 도중 프로그램이 멈춥니다: {file}.",
+        ("파일을 나누어 추가하세요.", "원래 프로그램에서 다시 저장하거나 PDF로 저장해 추가하세요."),
+        "Reading the file takes too much memory, or ends the program that reads it: {file}.",
+        ("Split the file.", "Save it again in its own program, or as PDF, and add that."),
+    ),
+    "DOC-011": _row(
+        422,
+        "파일의 압축을 풀거나 글자를 꺼내면 너무 큽니다: {file} (최대 {limit} MiB).",
+        ("파일을 나누어 추가하세요.", "믿을 수 있는 곳에서 받은 파일인지 확인하세요."),
+        "The file holds too much once it is unpacked: {file} (at most {limit} MiB).",
+        ("Split the file.", "Check that it comes from a source that you trust."),
     ),
     "AUTH-003": _row(
         403,

@@ -13,7 +13,7 @@ import pytest
 from rag.errors import CATALOGUE, RULES, RagError, Row, Text
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = [ROOT / "server.py", *(file for folder in ("rag", "web", "models") for file in (ROOT / folder).glob("*.py"))]
+SOURCES = [ROOT / "server.py", *(file for folder in ("rag", "web", "models") for file in (ROOT / folder).rglob("*.py"))]
 
 # Section 4 of the protocol. Keys and the rate limit come with the features that raise them.
 PROMISED = """

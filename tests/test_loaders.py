@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from rag.errors import RagError
-from rag.loaders import LOADERS, Loaded, load
+from rag.loaders import SUPPORTED, Loaded, load
 
 KOREAN = "보증 기간은 2년입니다. 똠방각하 펲시콜라"  # The last two words are in CP949, but not in EUC-KR.
 
@@ -82,7 +82,7 @@ def test_an_unsupported_type_is_doc_001_and_told_what_there_is(name: str) -> Non
     assert ".pdf" in caught.value.body("en")["solutions"][0]
 
 
-@pytest.mark.parametrize("suffix", LOADERS)
+@pytest.mark.parametrize("suffix", SUPPORTED)
 @pytest.mark.parametrize("data", [b"", b" \r\n\t "])
 def test_an_empty_file_is_doc_003(suffix: str, data: bytes) -> None:
     assert refusal("a" + suffix, data) == "DOC-003"
@@ -134,6 +134,16 @@ def test_items_of_a_list_are_lines() -> None:
 def test_a_row_of_a_table_is_a_line_of_cells() -> None:
     table = "<table><tr><th>Model<th>Years</tr>\n<tr>\n<td> X<b>200</b></td>\n<td>2</td>\n</tr></table>after"
     assert html(table).text == "Model | Years\nX200 | 2\n\nafter"
+
+
+def test_paragraphs_in_the_cells_of_a_table_stay_on_its_line() -> None:
+    cells = "<tr><td><p>A</p></td><td></td><td>\n<p>b</p>\n<p>c</p>\n</td></tr>"
+    assert html(f"<table>{cells}<tr><td><p>D</p></td></tr></table>").text == "A |  | b c\nD"
+
+
+def test_a_page_that_is_laid_out_in_a_table_keeps_its_paragraphs() -> None:
+    page = "<h1>Title</h1><p>one</p><p>two</p>"
+    assert html(f"<table><tr><td>{page}</td></tr></table>").text == "# Title\n\none\n\ntwo"
 
 
 def test_preformatted_text_is_kept_as_it_is_in_a_fence() -> None:
