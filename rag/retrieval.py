@@ -2,17 +2,130 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from .types import Embedder, Passage, Store
+import numpy as np
+
+from .types import EVERYWHERE, Embedder, Filter, Passage, Store, Vectors
+
+# Vectors of so many questions are kept: a few hundred KiB.
+CACHED = 256
+# So many more passages are asked for than are wanted, since some are collapsed or joined.
+SPARE = 10
+# Of a query whose tokenizer knows its script (at most so many tokens a character), and of one that it takes to pieces.
+KNOWN, UNKNOWN = 0.8, 1.2
+# Texts are near-duplicates that share more of their shingles, of so many characters each.
+SAME = 0.98
+SHINGLE = 8
+# Characters of passages that were joined.
+LONGEST = 2400
 
 
 @dataclass(frozen=True, slots=True)
 class Retriever:
     embedder: Embedder
     store: Store
+    _vectors: OrderedDict[str, asyncio.Task[Vectors]] = field(default_factory=OrderedDict, init=False, repr=False)
 
-    async def search(self, query: str, k: int) -> list[Passage]:
-        """The `k` best passages, best first. Raises `RagError` SEARCH-001 or SEARCH-003."""
+    async def search(self, query: str, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
+        """At most `k` passages, best first: of near-duplicates the best, and neighbours that meet as one.
+
+        Each score says from 0 to 1 how much of the query the passage says (`rag.ranking`). Raises `RagError`
+        SEARCH-001 or SEARCH-003.
+        """
+        vector = await self._vector(query)
+        found = await self.store.search(query, vector, k + SPARE, where)
+        return (await asyncio.to_thread(lambda: joined(distinct(found))))[:k]
+
+    async def _vector(self, query: str) -> Vectors:
+        """The query's vector, as long as it is to be trusted. Those who ask the same at once share one computation."""
+        task = self._vectors.get(query)
+        if task is None:
+            task = self._vectors[query] = asyncio.create_task(self._compute(query))
+            task.add_done_callback(lambda done: self._forget_failed(query, done))
+            if len(self._vectors) > CACHED:
+                self._vectors.popitem(last=False)
+        self._vectors.move_to_end(query)
+        # One who stops waiting does not stop it for the others.
+        return await asyncio.shield(task)
+
+    async def _compute(self, query: str) -> Vectors:
+        believed = trust(query, await asyncio.to_thread(self.embedder.count, query))
+        if not believed:
+            return np.zeros(self.embedder.dimension, dtype=np.float32)
         vectors = await self.embedder.embed([query])
-        return await self.store.search(query, vectors[0], k)
+        vector: Vectors = vectors[0] * np.float32(believed)
+        return vector
+
+    def _forget_failed(self, query: str, task: asyncio.Task[Vectors]) -> None:
+        if (task.cancelled() or task.exception()) and self._vectors.get(query) is task:
+            del self._vectors[query]
+
+
+def trust(query: str, tokens: int) -> float:
+    """How far the query's vector says what the query means, 0 to 1.
+
+    A tokenizer that was not made for a script takes it to pieces smaller than characters (jamo, bytes): the model
+    has not learned what they mean, and its cosines say nothing.
+    """
+    characters = sum(1 for character in query if not character.isspace())
+    return min(1.0, max(0.0, (UNKNOWN - tokens / max(1, characters)) / (UNKNOWN - KNOWN)))
+
+
+def distinct(passages: Sequence[Passage]) -> list[Passage]:
+    """The passages, best first, without those that say nearly the same as a better one."""
+    kept: list[tuple[Passage, str]] = []
+    for passage in passages:
+        plain = " ".join(passage.text.casefold().split())
+        if not any(_nearly_same(plain, other) for _, other in kept):
+            kept.append((passage, plain))
+    return [passage for passage, _ in kept]
+
+
+def _nearly_same(one: str, other: str) -> bool:
+    """Whether the Jaccard similarity of their shingles is high (Broder, 1997)."""
+    if one == other or min(len(one), len(other)) < SAME * max(len(one), len(other)) - SHINGLE:
+        return one == other
+    a, b = _shingles(one), _shingles(other)
+    common = len(a & b)
+    return common > SAME * (len(a) + len(b) - common)
+
+
+def _shingles(plain: str) -> set[str]:
+    return {plain[start : start + SHINGLE] for start in range(max(1, len(plain) - SHINGLE + 1))}
+
+
+def joined(passages: Sequence[Passage]) -> list[Passage]:
+    """The passages, best first, those that touch or overlap as one, in the place and with the score of the better.
+
+    Only what stands on one page below the same headings is joined, up to `LONGEST` characters.
+    """
+    kept: list[Passage] = []
+    for passage in passages:
+        whole, place = passage, len(kept)
+        # What was joined may reach the next one.
+        while (near := next((i for i, other in enumerate(kept) if _join(other, whole)), None)) is not None:
+            whole = _join(kept.pop(near), whole) or whole
+            place = min(place, near)
+        kept.insert(place, whole)
+    return kept
+
+
+def _join(a: Passage, b: Passage) -> Passage | None:
+    """Both as one, which is otherwise as the better; None if they do not meet."""
+    first, second = (a, b) if a.start <= b.start else (b, a)
+    end = max(first.end, second.end)
+    common = first.end - second.start
+    if (
+        (a.document_id, a.page, a.headings) != (b.document_id, b.page, b.headings)
+        or common < 0
+        or end - first.start > LONGEST
+        # Of two versions of the document, read while one took the other's place.
+        or not second.text.startswith(first.text[second.start - first.start :][: len(second.text)])
+    ):
+        return None
+    better = a if a.score >= b.score else b
+    return replace(better, text=first.text + second.text[common:], start=first.start, end=end)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.ranking import coverage, hangul_share, has_unspaced, scores, terms
+from rag.ranking import asked, coverage, hangul_share, has_unspaced, relevance, scores, terms
 
 # Shared machines are slow at times, and a failing example is printed anyway.
 steady = settings(deadline=None, database=None)
@@ -71,35 +71,87 @@ def test_coverage_is_from_0_to_1(query: str, texts: list[str]) -> None:
     assert all(0 <= share <= 1 + 1e-9 for share in found)
 
 
-SHARES = st.floats(0, 1)
+def relevant(query: str, *texts: str) -> list[float]:
+    return relevance(query, texts, [""] * len(texts))
 
 
 @steady
-@given(st.lists(st.tuples(st.floats(-1.1, 1.1), SHARES, st.floats(0, 100)), max_size=6))
-def test_scores_are_from_0_to_1(rows: list[tuple[float, float, float]]) -> None:
-    cosines, coverages, matches = [list(column) for column in zip(*rows, strict=True)] or ([], [], [])
-    found = scores(cosines=cosines, coverages=coverages, matches=matches)
+@given(TEXT, st.lists(st.tuples(TEXT, TEXT), max_size=5))
+def test_relevance_is_from_0_to_1(query: str, rows: list[tuple[str, str]]) -> None:
+    found = relevance(query, [text for text, _ in rows], [context for _, context in rows])
+    assert len(found) == len(rows)
+    assert all(0 <= share <= 1 + 1e-9 for share in found)
+
+
+def test_one_sentence_that_says_it_all_is_better_than_several_that_say_a_part_each() -> None:
+    scattered, together = relevant(
+        "battery warranty", "The battery is big. A warranty is given.", "It is a big thing. The battery has a warranty."
+    )
+    assert together > scattered
+
+
+def test_a_title_and_headings_belong_to_what_stands_below_them() -> None:
+    texts = ["It lasts two years.", "It lasts two years."]
+    bread, battery = relevance("how long lasts the battery", texts, ["Bread", "X200 > Battery"])
+    assert battery > bread
+
+
+def test_a_word_said_more_often_counts_more_and_length_holds_back() -> None:
+    once, twice, long = relevant(
+        "battery", "battery one two six", "battery battery two", "battery one two six ten" + " four" * 9
+    )
+    assert twice > once > long
+
+
+def test_korean_particles_and_verb_endings_of_a_question_count_for_nothing() -> None:
+    assert list(asked("가수는 배터리를 교체했나요?")) == ["가수", "배터", "터리", "교체"]
+    assert list(asked("서울에서 개최된 회의")) == ["서울", "개최", "회의"]
+    # Two syllables stay, whatever they look like.
+    assert list(asked("사과 도로")) == ["사과", "도로"]
+
+
+def test_a_long_korean_word_is_one_word() -> None:
+    weights = asked("포켓몬스터 2011")
+    assert weights["2011"] == 1
+    assert sum(weight for term, weight in weights.items() if term != "2011") == pytest.approx(2.0)
+
+
+def test_a_question_of_question_words_alone_keeps_them() -> None:
+    assert asked("who is it") == {"who": 1, "is": 1, "it": 1}
+    assert asked("?!") == {}
+
+
+@steady
+@given(TEXT, TEXT)
+def test_terms_are_counted_as_they_are_cut(query: str, text: str) -> None:
+    wanted = dict.fromkeys(terms(query), 1.0)
+    held = {term for term in terms(text) if term in wanted}
+    (share,) = coverage(query, [text])
+    assert (share > 0) == bool(held & set(asked(query)))
+
+
+@steady
+@given(st.lists(st.tuples(st.floats(-1.1, 1.1), st.floats(0, 1)), max_size=6), st.floats(0, 1))
+def test_scores_are_from_0_to_1(rows: list[tuple[float, float]], trust: float) -> None:
+    found = scores([cosine for cosine, _ in rows], [words for _, words in rows], trust)
     assert len(found) == len(rows)
     assert all(0 <= score <= 1 + 1e-9 for score in found)
 
 
 def test_a_perfect_passage_scores_1_and_a_strange_one_0() -> None:
-    assert scores(cosines=[1.0, -0.3], coverages=[1.0, 0.0], matches=[7.0, 0.0]) == pytest.approx([1.0, 0.0])
+    assert scores([1.0, -0.3], [1.0, 0.0]) == pytest.approx([1.0, 0.0])
 
 
-@pytest.mark.parametrize("better", ["cosines", "coverages", "matches"])
-def test_each_part_of_the_score_raises_it(better: str) -> None:
-    rows = {"cosines": [0.5, 0.5], "coverages": [0.5, 0.5], "matches": [3.0, 3.0]}
-    rows[better] = [rows[better][0] * 1.5, rows[better][1]]
-    first, second = scores(**rows)
-    assert first > second
+def test_vector_and_words_each_raise_the_score() -> None:
+    first, second, third = scores([0.5, 0.7, 0.5], [0.5, 0.5, 0.7])
+    assert second > first
+    assert third > first
 
 
-def test_bm25_of_words_that_cover_nothing_cannot_make_a_passage_relevant() -> None:
-    # BM25 has no scale: the best of a bad lot is still bad.
-    assert scores(cosines=[0.1], coverages=[0.05], matches=[50.0])[0] < 0.1
+def test_a_vector_that_is_not_trusted_changes_nothing() -> None:
+    assert scores([0.9, 0.1], [0.4, 0.6], trust=0.0) == [0.4, 0.6]
 
 
 def test_columns_of_unequal_length_are_a_bug() -> None:
     with pytest.raises(ValueError):
-        scores(cosines=[0.1], coverages=[0.1, 0.2], matches=[0.0])
+        scores([0.1], [0.1, 0.2])
