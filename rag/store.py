@@ -1,281 +1,341 @@
-"""The only importer of `lancedb`: documents and their passages in one embedded table.
+"""Documents and their passages, kept and found: the `Store` on one embedded table (rag.table).
 
-A document's row and the rows of its passages are written by one commit of one table, so that a reader sees all
-of a document or nothing of it, and a kill in between loses nothing that was there before. The document's row has
-the text and no vector; searches never meet it.
+A document's row and the rows of its passages are written by one commit, so that a reader sees all of a document or
+nothing of it, and a kill in between loses nothing that was there before.
 
-The table is named after the embedding model, since its vectors fit no other. Words are found through two
-full-text indexes: by English words, and by character bigrams where the script has Hangul, kana or Han (a trigram
-index, the library's default, would miss two-syllable Korean nouns).
+The table is named after the embedding model, since its vectors fit no other. What another model has left is moved over
+in the background (`rebuild`), from the stored text; what has not been moved is found by its words.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from datetime import timedelta
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lancedb
 import numpy as np
-import pyarrow as pa
-from lancedb.index import FTS
-from lancedb.query import MatchQuery
 
-from . import ranking
+from . import ranking, rows
 from .errors import RagError
-from .types import Document, Page, Passage, Vectors
+from .former import Former
+from .table import Database, Table, cosines
+from .types import EVERYWHERE, Document, Filter, Passage, Vectors
 
 TABLE_PREFIX = "passages_"
-CACHE_BYTES = 128 << 20
+# Counts up when the rows change; the tables of earlier numbers are then moved over like those of another model.
+FORMAT = 2
 CANDIDATES = 20
-OLD_VERSIONS = timedelta(hours=1)
+# Housekeeping begins when nothing was written for some seconds, at the latest after more of them, and takes at most
+# this share of the time.
+QUIET = 2.0
+LATEST = 60.0
+SHARE = 1 / 20
 
-PASSAGE_COLUMNS = ["chunk_id", "document_id", "source", "title", "text", "start", "end", "page", "headings"]
+Embed = Callable[[Document], Awaitable[tuple[Sequence[Passage], Vectors]]]
+Progress = Callable[[int, int], None]
 
 log = logging.getLogger(__name__)
-
-
-def _schema(dimension: int) -> pa.Schema:
-    return pa.schema(
-        [
-            pa.field("chunk_id", pa.string()),
-            pa.field("document_id", pa.string()),
-            pa.field("source", pa.string()),
-            pa.field("title", pa.string()),
-            # Of passages:
-            pa.field("text", pa.string()),
-            pa.field("grams", pa.string()),
-            pa.field("start", pa.int64()),
-            pa.field("end", pa.int64()),
-            pa.field("page", pa.int32()),
-            pa.field("headings", pa.string()),
-            pa.field("vector", pa.list_(pa.float32(), dimension)),
-            # Of documents, as JSON without the text, and the text:
-            pa.field("document", pa.string()),
-            pa.field("body", pa.large_string()),
-        ]
-    )
 
 
 class LanceStore:
     """A `Store` in one directory, opened for one embedding model. Made by `open`."""
 
-    def __init__(self, directory: Path, connection: Any, table: Any, dimension: int) -> None:
+    def __init__(self, directory: Path, database: Database, table: Table, formers: list[Former]) -> None:
         self._directory = directory
-        self._connection = connection
+        self._database = database
         self._table = table
-        self._schema = _schema(dimension)
+        self._formers = formers
+        self._to_move = sum(len(former.documents) for former in formers)
         self._writing = asyncio.Lock()
+        self._tidying = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._changed.set()
+        self._last_change = 0.0
 
     @classmethod
     async def open(cls, directory: Path, *, embedder: str, dimension: int) -> LanceStore:
         """Open or make the table for the embedding model. Raises `RagError` SEARCH-003."""
         with _unavailable(directory):
             await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
-            session = lancedb.Session(index_cache_size_bytes=CACHE_BYTES, metadata_cache_size_bytes=CACHE_BYTES)
-            connection = await lancedb.connect_async(str(directory), session=session)
+            database = await Database.open(directory)
             name = table_name(embedder, dimension)
-            if name in (await connection.list_tables()).tables:
-                table = await connection.open_table(name)
-            else:
-                table = await connection.create_table(name, schema=_schema(dimension))
-            store = cls(directory, connection, table, dimension)
-            await store._ensure_indexes()
-            return store
-
-    async def _ensure_indexes(self) -> None:
-        present = {tuple(index.columns) for index in await self._table.list_indices()}
-        if ("text",) not in present:
-            await self._table.create_index("text", config=FTS())
-        if ("grams",) not in present:
-            bigrams = FTS(
-                base_tokenizer="ngram", ngram_min_length=2, ngram_max_length=2, stem=False, remove_stop_words=False
-            )
-            await self._table.create_index("grams", config=bigrams)
+            table = await database.table(name, dimension)
+            await table.make_indexes()
+            others = [other for other in await database.names() if other.startswith(TABLE_PREFIX) and other != name]
+            moved = {row["chunk_id"] for row in await table.select(rows.DOCUMENTS, ["chunk_id"])} if others else set()
+            formers = []
+            for other in others:
+                formers.append(await Former.open(await database.table(other), moved))
+                moved |= formers[-1].documents.keys()
+            return cls(directory, database, table, formers)
 
     def close(self) -> None:
-        self._table.close()
-        self._connection.close()
+        for table in (self._table, *(former.table for former in self._formers)):
+            table.close()
+        self._database.close()
 
     # Writing.
 
     async def upsert(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None:
         """Store the document in place of what its id held before, in one commit. Raises `RagError` SEARCH-003."""
-        rows = await asyncio.to_thread(self._rows, document, passages, vectors)
         async with self._writing:
             with _unavailable(self._directory):
-                where = f"document_id = {_quoted(document.id)}"
-                if await self._table.count_rows(where):
-                    merge = self._table.merge_insert("chunk_id").when_matched_update_all().when_not_matched_insert_all()
-                    merge = merge.when_not_matched_by_source_delete(where)
-                    await merge.execute(rows, on_bad_vectors="null")
-                else:
-                    await self._table.add(rows, on_bad_vectors="null")
+                await self._put(document, passages, vectors)
+                for former in self._formers:
+                    await former.delete(document.id)
 
-    def _rows(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> pa.Table:
-        about = asdict(replace(document, text="", passages=len(passages)))
-        shared = {"document_id": document.id, "source": document.source, "title": document.title}
-        rows = [shared | {"chunk_id": document.id, "document": json.dumps(about), "body": document.text}]
-        for passage, vector in zip(passages, vectors, strict=True):
-            rows.append(
-                shared
-                | {
-                    "chunk_id": passage.chunk_id,
-                    "text": passage.text,
-                    "grams": passage.text if ranking.has_unspaced(passage.text) else None,
-                    "start": passage.start,
-                    "end": passage.end,
-                    "page": passage.page,
-                    "headings": json.dumps(passage.headings, ensure_ascii=False),
-                    "vector": vector,
-                }
-            )
-        return pa.Table.from_pylist(rows, schema=self._schema)
+    async def _put(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None:
+        where = f"document_id = {rows.quoted(document.id)}"
+        before = {row["chunk_id"] for row in await self._table.select(where, ["chunk_id"])}
+        gone = before - {passage.chunk_id for passage in passages} - {document.id}
+        new = await asyncio.to_thread(rows.to_rows, document, passages, vectors, gone=gone)
+        await (self._table.put(new) if before else self._table.add(new))
+        self._note_change()
 
     async def delete(self, document_id: str) -> bool:
         """Remove a document with its passages. False if there is none. Raises `RagError` SEARCH-003."""
         async with self._writing:
             with _unavailable(self._directory):
-                where = f"document_id = {_quoted(document_id)}"
-                if not await self._table.count_rows(where):
-                    return False
-                await self._table.delete(where)
-                return True
+                where = f"document_id = {rows.quoted(document_id)}"
+                found = bool(await self._table.count(where))
+                if found:
+                    await self._table.delete(where)
+                for former in self._formers:
+                    found |= await former.delete(document_id)
+                self._note_change()
+                return found
+
+    def _note_change(self) -> None:
+        self._last_change = time.monotonic()
+        self._changed.set()
+
+    # Housekeeping.
 
     async def optimize(self) -> None:
-        """Take new rows into the indexes, merge small files, drop versions older than an hour."""
+        """Take new rows into the indexes, merge small files, drop old versions. Nothing of what was deleted or
+        replaced is left on disk. Searches go on meanwhile. Raises `RagError` SEARCH-003."""
+        async with self._tidying:
+            if not self._changed.is_set():
+                return
+            self._changed.clear()
+            try:
+                with _unavailable(self._directory):
+                    for table in (self._table, *(former.table for former in self._formers)):
+                        await self._tidy(table)
+            except BaseException:
+                self._changed.set()
+                raise
+
+    async def _tidy(self, table: Table) -> None:
         async with self._writing:
-            with _unavailable(self._directory):
-                await self._table.optimize(cleanup_older_than=OLD_VERSIONS)
+            if table is self._table and await table.count(rows.GONE):
+                await table.delete(rows.GONE)
+            await table.compact()
+            if loosened := await table.loosen_deleted():
+                await table.compact()
+        # Both take long in a large table, and hold up no writing.
+        if loosened:
+            await table.renew_indexes()
+        if (table is self._table and await table.index_vectors()) or loosened:
+            async with self._writing:
+                await table.compact()
+
+    async def keep_house(self) -> None:
+        """Call `optimize` whenever there was writing; never returns. A large table is left in peace for longer."""
+        rest_until = 0.0
+        while True:
+            await self._changed.wait()
+            begun = await self._pause(rest_until)
+            try:
+                await self.optimize()
+            except RagError as error:
+                log.warning("housekeeping failed: %s", error.text("en").message)
+            rest_until = begun + max(QUIET, (time.monotonic() - begun) / SHARE)
+
+    async def _pause(self, rest_until: float) -> float:
+        """Wait for quiet, not for ever, and for the end of the rest. The time then."""
+        first = time.monotonic()
+        while True:
+            now = time.monotonic()
+            left = max(rest_until, min(self._last_change + QUIET, first + LATEST)) - now
+            if left <= 0:
+                return now
+            await asyncio.sleep(left)
 
     # Reading.
 
     async def counts(self) -> tuple[int, int]:
         with _unavailable(self._directory):
-            documents = int(await self._table.count_rows("document IS NOT NULL"))
-            return documents, int(await self._table.count_rows()) - documents
+            documents = await self._table.count(rows.DOCUMENTS)
+            passages = await self._table.count() - await self._table.count(rows.GONE) - documents
+        left = [document for former in self._formers for document in former.documents.values()]
+        return documents + len(left), passages + sum(document.passages for document in left)
 
-    async def sha256(self, document_id: str) -> str | None:
-        """The SHA-256 of the content that is stored for the id, or None."""
+    async def document(self, document_id: str) -> Document | None:
+        """The document with its text, or None."""
         with _unavailable(self._directory):
-            where = f"chunk_id = {_quoted(document_id)} AND document IS NOT NULL"
-            rows = await self._table.query().where(where).select(["document"]).to_list()
-        return str(json.loads(rows[0]["document"])["sha256"]) if rows else None
+            where = f"chunk_id = {rows.quoted(document_id)} AND {rows.DOCUMENTS}"
+            found = await self._table.select(where, ["about", "body"])
+            if found:
+                return await asyncio.to_thread(rows.to_document, found[0]["about"], found[0]["body"])
+            for former in self._formers:
+                if document := await former.load(document_id):
+                    return document
+        return None
 
-    async def document(self, document_id: str, table: str = "") -> Document | None:
-        """The document with its text, or None. `table`: one of `other_tables`, or this store's own."""
+    async def list_documents(self, query: str = "", first: int = 0, most: int = 100) -> tuple[list[Document], int]:
+        """(documents without text, how many there are) whose source or title holds the query; the newest first."""
         with _unavailable(self._directory):
-            source = await self._connection.open_table(table) if table else self._table
-            where = f"chunk_id = {_quoted(document_id)} AND document IS NOT NULL"
-            rows = await source.query().where(where).select(["document", "body"]).to_list()
-        return _document(rows[0]) if rows else None
+            found = await self._table.select(rows.DOCUMENTS, ["chunk_id", "source", "title", "added"])
+            left = {each.id: each for former in self._formers for each in former.documents.values()}
+            page, total = await asyncio.to_thread(_page, found, left, query, first, most)
+            here = [chunk_id for chunk_id in page if chunk_id not in left]
+            about = await self._table.select(rows.one_of("chunk_id", here), ["about"]) if here else []
+        known = left | {each.id: each for each in (rows.to_document(row["about"]) for row in about)}
+        return [known[chunk_id] for chunk_id in page if chunk_id in known], total
 
-    async def search(self, query: str, vector: Vectors, k: int) -> list[Passage]:
+    async def with_content(self, sha256: str) -> Document | None:
+        """A document, without text, that was made of this content, or None."""
+        with _unavailable(self._directory):
+            found = await self._table.select(f"sha256 = {rows.quoted(sha256)}", ["about"])
+        if found:
+            return rows.to_document(found[0]["about"])
+        left = (document for former in self._formers for document in former.documents.values())
+        return next((document for document in left if document.sha256 == sha256), None)
+
+    async def contents(self) -> set[str]:
+        """The SHA-256 of the content of every document."""
+        with _unavailable(self._directory):
+            found = await self._table.select(rows.DOCUMENTS, ["sha256"])
+        left = {document.sha256 for former in self._formers for document in former.documents.values()}
+        return {row["sha256"] for row in found} | left
+
+    async def search(self, query: str, vector: Vectors, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
         """The `k` best passages, best first, each with its score. `vector`: the query's, shape `(dimension,)`.
 
-        Raises `RagError` SEARCH-001 if the query cannot be run.
+        The length of the vector, 0 to 1, says how far it is to be trusted; 0: only words are searched.
+
+        Raises `RagError` SEARCH-001 if the query cannot be run; SEARCH-004 if nothing is found, but documents wait for
+        the index that is being made.
         """
-        limit = max(CANDIDATES, k)
         try:
-            found = await asyncio.gather(
-                self._nearest(vector, limit),
-                self._matching("text", query, limit),
-                self._matching("grams", query, limit),
-            )
+            try:
+                found = await self._candidates(query, vector, max(CANDIDATES, k), rows.condition(where))
+            except (RuntimeError, OSError):
+                # Housekeeping may have removed the version that was being read; the next try reads the new one.
+                found = await self._candidates(query, vector, max(CANDIDATES, k), rows.condition(where))
         except (RuntimeError, ValueError, OSError) as error:
             log.exception("search failed")
             raise RagError("SEARCH-001") from error
-        return await asyncio.to_thread(self._rank, query, vector, found, k)
+        passages = await asyncio.to_thread(_rank, query, vector, *found, k)
+        if not passages and (progress := self.rebuilding()):
+            raise RagError("SEARCH-004", percent=100 * progress[0] // max(1, progress[1]))
+        return passages
 
-    async def _nearest(self, vector: Vectors, limit: int) -> list[dict[str, Any]]:
-        columns = [*PASSAGE_COLUMNS, "vector", "_distance"]
-        query = self._table.query().nearest_to(vector).distance_type("cosine").select(columns)
-        rows: list[dict[str, Any]] = await query.limit(limit).to_list()
-        return rows
+    async def _candidates(
+        self, query: str, vector: Vectors, limit: int, where: str
+    ) -> tuple[list[Any], list[dict[str, Any]]]:
+        """Rows of this table, and those of others, which have no vectors to compare."""
+        words = {"text": rows.asked_words(query), "grams": rows.asked_grams(query)}
+        asked = {column: text for column, text in words.items() if text}
+        searches = [self._table.matching(column, text, limit, where) for column, text in asked.items()]
+        if vector.any():
+            searches.append(self._table.nearest(vector, limit, where))
+        others = [
+            former.matching(column, text, limit, where) for former in self._formers for column, text in asked.items()
+        ]
+        found = await asyncio.gather(*searches)
+        return found, [row for part in await asyncio.gather(*others) for row in part]
 
-    async def _matching(self, column: str, query: str, limit: int) -> list[dict[str, Any]]:
-        if not ranking.terms(query) or (column == "grams" and not ranking.has_unspaced(query)):
-            return []
-        matching = self._table.query().nearest_to_text(MatchQuery(query, column))  # type: ignore[call-arg]
-        columns = [*PASSAGE_COLUMNS, "vector", "_score"]
-        rows: list[dict[str, Any]] = await matching.select(columns).limit(limit).to_list()
-        return rows
+    # Another embedding model.
 
-    @staticmethod
-    def _rank(query: str, vector: Vectors, found: Sequence[list[dict[str, Any]]], k: int) -> list[Passage]:
-        rows = list({row["chunk_id"]: row for part in found for row in part}.values())
-        _, by_words, by_bigrams = found
-        matches = {row["chunk_id"]: float(row["_score"]) for row in by_bigrams or by_words}
-        scores = ranking.scores(
-            cosines=[_cosine(vector, row["vector"]) for row in rows],
-            coverages=ranking.coverage(query, [f"{row['title']}\n{row['text']}" for row in rows]),
-            matches=[matches.get(row["chunk_id"], 0.0) for row in rows],
-        )
-        best = sorted(range(len(rows)), key=lambda index: (-scores[index], rows[index]["chunk_id"]))
-        return [_passage(rows[index], scores[index]) for index in best[:k]]
+    def rebuilding(self) -> tuple[int, int] | None:
+        """(documents done, documents in total) while those of another embedding model are moved over."""
+        if not self._formers:
+            return None
+        return self._to_move - sum(len(former.documents) for former in self._formers), self._to_move
 
-    # What another embedding model has left.
+    async def rebuild(self, embed: Embed, progress: Progress = lambda done, total: None) -> None:
+        """Move over what other embedding models have left, then drop their tables. Raises `RagError` SEARCH-003.
 
-    async def other_tables(self) -> list[str]:
-        """Tables of other embedding models."""
+        A kill at any time does no harm: what has been moved is in the current table, and the rest is moved next time.
+        """
+        for former in list(self._formers):
+            for document_id in list(former.documents):
+                progress(*(self.rebuilding() or (0, 0)))
+                await self._move(former, document_id, embed)
+            if not former.documents:
+                async with self._tidying, self._writing:
+                    with _unavailable(self._directory):
+                        self._formers.remove(former)
+                        former.table.close()
+                        await self._database.drop(former.table.name)
+        progress(self._to_move, self._to_move)
+
+    async def _move(self, former: Former, document_id: str, embed: Embed) -> None:
         with _unavailable(self._directory):
-            names = (await self._connection.list_tables()).tables
-        return [name for name in names if name.startswith(TABLE_PREFIX) and name != self._table.name]
-
-    async def ids_in(self, table: str) -> list[str]:
-        """The ids of the documents in another table."""
-        with _unavailable(self._directory):
-            other = await self._connection.open_table(table)
-            rows = await other.query().where("document IS NOT NULL").select(["chunk_id"]).to_list()
-        return [str(row["chunk_id"]) for row in rows]
-
-    async def drop(self, table: str) -> None:
-        with _unavailable(self._directory):
-            await self._connection.drop_table(table)
+            document = await former.load(document_id)
+        if document is None:
+            return
+        passages, vectors = await embed(document)
+        async with self._writing:
+            # It may have been replaced or deleted meanwhile.
+            if document_id in former.documents:
+                with _unavailable(self._directory):
+                    await self._put(document, passages, vectors)
+                former.documents.pop(document_id)
 
 
 def table_name(embedder: str, dimension: int) -> str:
     """One table for each embedding model: another model's vectors mean something else."""
-    return TABLE_PREFIX + hashlib.sha256(f"{embedder}\n{dimension}".encode()).hexdigest()[:16]
+    return TABLE_PREFIX + hashlib.sha256(f"{FORMAT}\n{embedder}\n{dimension}".encode()).hexdigest()[:16]
 
 
-def _cosine(query: Vectors, vector: Sequence[float] | None) -> float:
-    """Of unit vectors. 0 for a passage whose vector was none (`on_bad_vectors`)."""
-    return 0.0 if vector is None else float(np.dot(query, np.asarray(vector, dtype=np.float32)))
+def _page(
+    found: list[dict[str, Any]], left: dict[str, Document], query: str, first: int, most: int
+) -> tuple[list[str], int]:
+    """The ids of one page of the documents that hold the query, and how many they are on all pages."""
+    wanted = query.casefold()
+    names = [(row["added"], row["chunk_id"], row["source"], row["title"]) for row in found]
+    names += [(each.added, each.id, each.source, each.title) for each in left.values()]
+    if wanted:
+        names = [name for name in names if wanted in name[2].casefold() or wanted in name[3].casefold()]
+    names.sort(key=lambda name: name[1])
+    names.sort(key=lambda name: name[0], reverse=True)
+    return [name[1] for name in names[first : first + most]], len(names)
 
 
-def _passage(row: dict[str, Any], score: float) -> Passage:
-    values = {name: row[name] for name in PASSAGE_COLUMNS}
-    values["headings"] = tuple(json.loads(row["headings"] or "[]"))
-    return Passage(**values, score=min(1.0, score))
+def _rank(query: str, vector: Vectors, found: Sequence[Any], others: list[dict[str, Any]], k: int) -> list[Passage]:
+    trust = min(1.0, float(np.linalg.norm(vector)))
+    unit = vector / trust if trust else vector
+    known: dict[str, tuple[dict[str, Any], float]] = {}
+    for table in found:
+        values = table.select(["chunk_id", "about", "text"]).to_pylist()
+        for row, cosine in zip(values, cosines(table, unit), strict=True):
+            known[row["chunk_id"]] = row, cosine
+    strange = {row["chunk_id"]: (row, 0.0) for row in others if row["chunk_id"] not in known}
+    candidates = [*known.values(), *strange.values()]
+    passages = [rows.to_passage(row) for row, _ in candidates]
+    contexts = [" ".join((passage.title, *passage.headings)) for passage in passages]
+    words = ranking.relevance(query, [passage.text for passage in passages], contexts)
+    scores = ranking.scores([cosine for _, cosine in candidates], words, trust)
+    # Without a vector to compare, the words alone decide.
+    scores[len(known) :] = ranking.scores([0.0] * len(strange), words[len(known) :], 0.0)
+    best = sorted(range(len(passages)), key=lambda index: (-scores[index], passages[index].chunk_id))
+    return [replace(passages[index], score=min(1.0, scores[index])) for index in best[:k]]
 
 
-def _document(row: dict[str, Any]) -> Document:
-    about = json.loads(row["document"])
-    about["pages"] = tuple(Page(**page) for page in about["pages"])
-    return Document(**about | {"text": row["body"]})
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-class _unavailable:
+@contextmanager
+def _unavailable(directory: Path) -> Iterator[None]:
     """Turns what the library raises into SEARCH-003."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, RuntimeError | ValueError | OSError):
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise RagError("SEARCH-003", reason=reason, directory=str(self._directory)) from error
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise RagError("SEARCH-003", reason=reason, directory=str(directory)) from error

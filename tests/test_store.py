@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 from rag.chunking import chunk
 from rag.errors import RagError
 from rag.store import CANDIDATES, LanceStore
-from rag.types import Document, Page, Passage
-from tests.fakes import HashEmbedder, make_document, make_passage
+from rag.types import Document, Filter, Page, Passage, Vectors
+from tests.fakes import PATIENCE, HashEmbedder, make_document, make_passage
 
 EMBEDDER = HashEmbedder()
 
@@ -58,7 +59,6 @@ async def test_a_document_comes_back_whole(store: LanceStore) -> None:
     )
     passages = await put(store, document)
     assert await store.document("doc") == replace(document, passages=len(passages))
-    assert await store.sha256("doc") == document.sha256
     assert await store.counts() == (1, len(passages))
 
 
@@ -80,12 +80,10 @@ async def test_what_was_stored_is_there_after_reopening(tmp_path: Path) -> None:
 
 async def test_what_is_not_there_is_none(store: LanceStore) -> None:
     assert await store.document("no") is None
-    assert await store.sha256("no") is None
     assert await store.counts() == (0, 0)
     passages = await put(store, make_document("text"))
     # A passage is no document.
     assert await store.document(passages[0].chunk_id) is None
-    assert await store.sha256(passages[0].chunk_id) is None
 
 
 async def test_a_document_without_passages_is_still_a_document(store: LanceStore) -> None:
@@ -94,17 +92,35 @@ async def test_a_document_without_passages_is_still_a_document(store: LanceStore
     assert await ask(store, "text") == []
 
 
-async def test_each_embedding_model_has_a_table_of_its_own(tmp_path: Path) -> None:
-    first, second = await open_store(tmp_path, "one"), await open_store(tmp_path, "two")
-    await put(first, make_document("the battery"))
-    assert await second.counts() == (0, 0)
-    (left,) = await second.other_tables()
-    assert await second.ids_in(left) == ["doc"]
-    assert await second.document("doc", left) == await first.document("doc")
-    await second.drop(left)
-    assert await second.other_tables() == []
-    first.close()
-    second.close()
+# Listing.
+
+
+async def test_documents_are_listed_newest_first_in_pages(store: LanceStore) -> None:
+    for number in range(5):
+        await put(store, make_document(f"text {number}", id=f"d{number}", added=f"2026-01-0{number + 1}T00:00:00Z"))
+    found, total = await store.list_documents(first=1, most=2)
+    assert ([document.id for document in found], total) == (["d3", "d2"], 5)
+    assert all(document.text == "" and document.passages == 1 for document in found)
+    assert await store.list_documents(first=5) == ([], 5)
+
+
+async def test_a_listing_looks_into_sources_and_titles_whatever_the_case(store: LanceStore) -> None:
+    await put(store, make_document("a", id="a", source="Folder/보고서.md", title="x'%_\\"))
+    await put(store, make_document("b", id="b", source="other.md", title="Annual REPORT"))
+    for query, expected in (("folder", ["a"]), ("보고", ["a"]), ("report", ["b"]), ("'%_\\", ["a"]), ("none", [])):
+        found, total = await store.list_documents(query)
+        assert ([document.id for document in found], total) == (expected, len(expected))
+
+
+async def test_content_is_known_by_its_hash(store: LanceStore) -> None:
+    document = make_document("the battery")
+    await put(store, document)
+    found = await store.with_content(document.sha256)
+    assert found == replace(document, text="", passages=1)
+    assert await store.contents() == {document.sha256}
+    await store.delete("doc")
+    assert await store.with_content(document.sha256) is None
+    assert await store.contents() == set()
 
 
 # Replacing and deleting.
@@ -123,7 +139,7 @@ async def test_a_document_is_replaced_with_all_its_passages(store: LanceStore) -
 
 async def test_no_version_of_the_table_holds_a_mix_of_old_and_new(store: LanceStore) -> None:
     # Whatever a reader sees, it sees one version; so it is enough to look at each of them.
-    table = store._table
+    table = store._table._table
     begun = await table.version()
     for round_, count in enumerate([3, 5, 2, 4]):
         passages = [make_passage(f"round {round_} battery {n}", n) for n in range(count)]
@@ -133,7 +149,7 @@ async def test_no_version_of_the_table_holds_a_mix_of_old_and_new(store: LanceSt
     seen = []
     for version in sorted(versions):
         await table.checkout(version)
-        rows = await table.query().to_list()
+        rows = await table.query().where("document_id IS NOT NULL").to_list()
         rounds = {(row["text"] or row["body"]).split(" battery")[0] for row in rows}
         assert len(rounds) == 1
         seen.append(len(rows) - 1)
@@ -148,10 +164,9 @@ async def test_delete_leaves_nothing(store: LanceStore) -> None:
     assert await store.delete("doc") is True
     assert await store.counts() == (1, 1)
     assert await store.document("doc") is None
-    assert await store.sha256("doc") is None
     for query in ("battery", "배터리"):
         assert "the battery 배터리" not in await texts(store, query)
-    rows = await store._table.query().to_list()
+    rows = await store._table._table.query().to_list()
     assert {row["document_id"] for row in rows} == {"other"}
     assert await store.delete("doc") is False
     await store.optimize()
@@ -201,7 +216,6 @@ async def test_a_word_is_found_in_its_other_forms(store: LanceStore, query: str,
     await fill(store, *lines, "model X200 is red", "電池交換")
     if indexed:
         await store.optimize()
-    # A vector that says nothing, so that only the words can find it.
     found = await store.search(query, np.zeros(EMBEDDER.dimension, dtype=np.float32), 3)
     assert found[0].text == expected
 
@@ -213,6 +227,38 @@ async def test_rows_are_found_before_and_after_they_are_indexed(store: LanceStor
     assert sorted(await texts(store, "battery")) == ["another battery", "the battery of it"]
     await store.optimize()
     assert sorted(await texts(store, "battery")) == ["another battery", "the battery of it"]
+
+
+async def filled_with_types(store: LanceStore) -> None:
+    for number in range(40):
+        kind = "pdf" if number == 39 else "md"
+        source = f"a/b/{number}.md" if number >= 37 else f"a/bc/{number}.md"
+        document = make_document("the battery", id=f"d{number}", source=source, type=kind)
+        passage = make_passage(f"the battery {number}", 0, f"d{number}", source=source)
+        await put(store, document, [passage])
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (Filter(documents=("d3", "d39")), ["3", "39"]),
+        (Filter(folders=("a/b",)), ["37", "38", "39"]),
+        (Filter(folders=("a/b/",), types=("pdf",)), ["39"]),
+        (Filter(types=("pdf", "none")), ["39"]),
+        (Filter(folders=("a/b/37.md", "a'", "a%")), []),
+        (Filter(documents=("d1",), folders=("a/b",)), []),
+    ],
+)
+async def test_a_filter_finds_all_that_pass_it_and_nothing_else(
+    store: LanceStore, where: Filter, expected: list[str], indexed: bool
+) -> None:
+    await filled_with_types(store)
+    if indexed:
+        await store.optimize()
+    for vector in (EMBEDDER.vector("the battery"), EMBEDDER.vector("")):
+        found = await store.search("battery", vector, 5, where)
+        assert sorted(passage.text.split()[-1] for passage in found) == expected
 
 
 async def test_the_nearest_vector_is_found_without_a_common_word(store: LanceStore) -> None:
@@ -261,6 +307,183 @@ async def test_a_passage_without_a_usable_vector_is_found_by_its_words(store: La
     assert 0 < found.score <= 1
 
 
+# Growing.
+
+
+def clustered(count: int) -> Vectors:
+    draw = np.random.default_rng(0)
+    centers = draw.normal(size=(30, EMBEDDER.dimension))
+    vectors = centers[draw.integers(30, size=count)] + draw.normal(0, 0.5, size=(count, EMBEDDER.dimension))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+async def test_a_large_table_gets_an_approximate_index_that_misses_little(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.table.APPROXIMATE_FROM", 1000)
+    monkeypatch.setattr("rag.table.PARTITION", 100)
+    vectors = clustered(3000)
+    for part in range(3):
+        passages = [make_passage(f"number{n}", n, f"d{part}", source=f"f{part}/x") for n in range(1000)]
+        document = make_document("text", id=f"d{part}", source=f"f{part}/x")
+        await store.upsert(document, passages, vectors[part * 1000 : part * 1000 + 1000])
+    assert await store._table._partitions() == 0
+    await store.optimize()
+    assert await store._table._partitions() == 30
+    # What comes later is found before it is indexed.
+    new = clustered(3001)[-1:]
+    await store.upsert(make_document("new", id="new", source="f9/x"), [make_passage("new", 0, "new")], new)
+    assert (await store.search("?", new[0], 1))[0].text == "new"
+    for where in ("", "source >= 'f1/' AND source < 'f10'"):
+        missed = 0
+        for vector in clustered(40):
+            exact = await store._table.nearest(vector, 10, where, exact=True)
+            found = await store._table.nearest(vector, 10, where)
+            assert len(found) == 10
+            missed += len(set(exact["chunk_id"].to_pylist()) - set(found["chunk_id"].to_pylist()))
+        assert missed <= 0.05 * 400
+
+
+async def test_housekeeping_begins_by_itself_and_ends_when_cancelled(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.store.QUIET", 0.05)
+    keeping = asyncio.create_task(store.keep_house())
+    await put(store, make_document("the battery"))
+    async with asyncio.timeout(PATIENCE):
+        while store._changed.is_set() or store._tidying.locked():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert len(await store._table._table.list_versions()) == 1
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+    assert await texts(store, "battery") == ["the battery"]
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+async def test_nothing_of_what_was_removed_is_left_on_disk(store: LanceStore, tmp_path: Path, how: str) -> None:
+    for number in range(30):
+        await put(store, make_document(f"bystander {number} 구경꾼", id=f"d{number}"))
+    secret = make_document("zyxquonk 뷁쩔", id="secret", source="zyxquonk/뷁쩔.md", title="zyxquonk 뷁쩔")
+    await put(store, secret, [make_passage(f"zyxquonk 뷁쩔 {n}", n, "secret", source=secret.source) for n in range(3)])
+    await store.optimize()
+    phrases = [word.encode() for word in ("zyxquonk", "뷁쩔")]
+    assert files_with(tmp_path, phrases)
+    if how == "deleted":
+        assert await store.delete("secret")
+    else:
+        await put(store, make_document("harmless", id="secret"))
+    await store.optimize()
+    assert files_with(tmp_path, phrases) == []
+    assert (await store.counts())[0] == (30 if how == "deleted" else 31)
+    found = await store.search("구경꾼", EMBEDDER.vector(""), 50)
+    assert len(found) == 30
+
+
+def files_with(folder: Path, phrases: Sequence[bytes]) -> list[Path]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if any(phrase in path.read_bytes() for phrase in phrases)]
+
+
+# Another embedding model.
+
+
+async def embed(document: Document) -> tuple[list[Passage], Vectors]:
+    passages = chunk(document)
+    return passages, await HashEmbedder().embed([passage.text for passage in passages])
+
+
+async def left_behind(tmp_path: Path, count: int = 4) -> LanceStore:
+    """A store that another embedding model has filled, opened for a new one."""
+    store = await open_store(tmp_path, "old")
+    for number in range(count):
+        await put(store, make_document(f"the battery {number} 배터리", id=f"d{number}"))
+    store.close()
+    return await open_store(tmp_path, "new")
+
+
+async def test_what_another_model_has_left_is_there_at_once_and_found_by_words(tmp_path: Path) -> None:
+    store = await left_behind(tmp_path)
+    assert store.rebuilding() == (0, 4)
+    assert await store.counts() == (4, 4)
+    assert len(await ask(store, "battery")) == len(await ask(store, "배터리")) == 4
+    assert len(await store.search("battery", EMBEDDER.vector("battery"), 5, Filter(documents=("d1",)))) == 1
+    document = await store.document("d2")
+    assert document is not None
+    assert document.text == "the battery 2 배터리"
+    assert (await store.list_documents())[1] == len(await store.contents()) == 4
+    assert await store.with_content(document.sha256) == replace(document, text="")
+    with pytest.raises(RagError) as caught:
+        await ask(store, "nowhere")
+    assert (caught.value.code, caught.value.data["percent"]) == ("SEARCH-004", 0)
+    store.close()
+
+
+async def test_a_rebuild_moves_everything_and_drops_the_old_table(tmp_path: Path) -> None:
+    store = await left_behind(tmp_path)
+    told: list[tuple[int, int]] = []
+    await store.rebuild(embed, lambda done, total: told.append((done, total)))
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert store.rebuilding() is None
+    assert await store.counts() == (4, 4)
+    assert len(await ask(store, "battery")) == 4
+    assert len(list((tmp_path / "index").iterdir())) == 1
+    store.close()
+
+
+async def test_what_changes_during_a_rebuild_is_right_afterwards(tmp_path: Path) -> None:
+    store = await left_behind(tmp_path)
+    step = 0
+
+    async def embed_slowly(document: Document) -> tuple[list[Passage], Vectors]:
+        nonlocal step
+        step += 1
+        if step == 1:
+            # The very document that is being moved, one that waits, and a new one.
+            await store.delete("d0")
+            await put(store, make_document("replaced 1", id="d1"))
+            await put(store, make_document("replaced 2", id="d2"))
+            await store.delete("d2")
+            await put(store, make_document("new", id="new"))
+            assert await store.counts() == (3, 3)
+        return await embed(document)
+
+    await store.rebuild(embed_slowly)
+    found = {document.id: await store.document(document.id) for document in (await store.list_documents())[0]}
+    assert {id: document and document.text for id, document in found.items()} == {
+        "d1": "replaced 1",
+        "d3": "the battery 3 배터리",
+        "new": "new",
+    }
+    assert store.rebuilding() is None
+    store.close()
+
+
+async def test_a_rebuild_that_was_cut_off_goes_on(tmp_path: Path) -> None:
+    store = await left_behind(tmp_path)
+
+    async def fail(document: Document) -> tuple[list[Passage], Vectors]:
+        if document.id == "d2":
+            raise asyncio.CancelledError
+        return await embed(document)
+
+    with pytest.raises(asyncio.CancelledError):
+        await store.rebuild(fail)
+    await store.delete("d3")
+    store.close()
+    store = await open_store(tmp_path, "new")
+    assert store.rebuilding() == (0, 1)
+    assert await store.counts() == (3, 3)
+    assert len(await ask(store, "battery")) == 3
+    store.close()
+    # A third model meets what both have left.
+    store = await open_store(tmp_path, "third")
+    assert store.rebuilding() == (0, 3)
+    await store.rebuild(embed)
+    assert await store.counts() == (3, 3)
+    store.close()
+
+
 # Failing.
 
 
@@ -276,5 +499,5 @@ async def test_a_store_that_cannot_be_opened_is_search_003(tmp_path: Path) -> No
 async def test_a_query_that_cannot_be_run_is_search_001(store: LanceStore) -> None:
     await put(store, make_document("the battery"))
     with pytest.raises(RagError) as caught:
-        await store.search("battery", np.zeros(3, dtype=np.float32), 5)
+        await store.search("battery", np.ones(3, dtype=np.float32), 5)
     assert caught.value.code == "SEARCH-001"
