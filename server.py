@@ -1,6 +1,7 @@
 """RAG Standard: chat with your own documents, entirely offline, from one process.
 
-Commands: serve (the default), ingest, ask, models, doctor. Every setting is a flag or a RAG_ variable.
+Commands: serve (the default), ingest, documents, delete, ask, models, doctor. Every setting is a flag or a RAG_
+variable.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -15,9 +17,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
@@ -32,6 +35,8 @@ COMMANDS = {
     "ingest": "add files or folders to the documents",
     "ask": "ask one question on the terminal",
     "models": "fetch the starter models if there are none",
+    "documents": "list the documents, or those whose names hold a text",
+    "delete": "delete documents by the ids that 'documents' shows",
     "doctor": "say what was found: processor, memory, models, library",
 }
 MESSAGES: dict[str, tuple[str, str]] = {
@@ -40,6 +45,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "trying": ("이 컴퓨터에서 모델을 시험하는 중: {file}", "Trying the model on this machine: {file}"),
     "handed": ("실행 중인 서버({url})에 넘깁니다.", "Handing the work to the server at {url}."),
     "stored": ("문서 {done}개를 저장했고 {failed}개는 실패했습니다.", "{done} documents stored, {failed} failed."),
+    "deleted": ("문서 {count}개를 삭제했습니다.", "{count} documents deleted."),
     "nothing": ("지원하는 형식의 파일이 없습니다.", "There are no files of a supported type."),
     "have": ("모델이 준비되었습니다: {chat}, {embed}", "The models are in place: {chat}, {embed}"),
     "sources": ("출처:", "Sources:"),
@@ -102,6 +108,10 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, parents=[shared])
         if name == "ingest":
             command.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+        if name == "documents":
+            command.add_argument("query", nargs="?", default="", metavar="TEXT")
+        if name == "delete":
+            command.add_argument("ids", nargs="+", metavar="ID")
         if name == "ask":
             command.add_argument("question")
     return parser
@@ -119,6 +129,10 @@ def _run(command: str, flags: dict[str, Any], settings: Settings, lang: Lang) ->
         return 0
     if command == "ingest":
         return asyncio.run(_ingest(settings, lang, flags["paths"]))
+    if command == "documents":
+        return asyncio.run(_documents(settings, lang, flags["query"]))
+    if command == "delete":
+        return asyncio.run(_delete(settings, lang, flags["ids"]))
     if command == "ask":
         return asyncio.run(_ask(settings, lang, flags["question"]))
     return _serve(settings, lang)
@@ -237,26 +251,42 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-# ingest
+# ingest, documents, delete
+
+# Files that are handed to a running server before the first of them is stored.
+AHEAD = 16
+
+T = TypeVar("T")
+Here = Callable[[], Awaitable[T]]
+There = Callable[[str], Awaitable[T]]
+
+
+async def _here_or_there(settings: Settings, here: Here[T], there: There[T]) -> T:
+    """Do it in this process, or let the server do it, given its URL, that holds the data directory."""
+    _writable(settings.data_dir)
+    try:
+        with _alone(settings):
+            return await here()
+    except RagError as error:
+        url = jsonfile.load(settings.data_dir / "server.json").get("url")
+        if error.code != "SETUP-004" or not url:
+            raise
+    return await there(str(url))
 
 
 async def _ingest(settings: Settings, lang: Lang, paths: Sequence[Path]) -> int:
-    from rag.ingest import find_files
+    from rag.folders import find_files
 
     files = [(source, path) for given in paths for source, path in find_files(given)]
     if not files:
         say(lang, "nothing")
         return 1
-    _writable(settings.data_dir)
-    try:
-        with _alone(settings):
-            results = await _ingest_here(settings, lang, files)
-    except RagError as error:
-        url = jsonfile.load(settings.data_dir / "server.json").get("url")
-        if error.code != "SETUP-004" or not url:
-            raise
+
+    async def there(url: str) -> list[str]:
         say(lang, "handed", url=url)
-        results = await _hand_over(url, lang, files)
+        return await _hand_over(url, lang, files)
+
+    results = await _here_or_there(settings, lambda: _ingest_here(settings, lang, files), there)
     failed = [text for text in results if text]
     say(lang, "stored", done=len(results) - len(failed), failed=len(failed))
     return 1 if failed else 0
@@ -267,22 +297,21 @@ Files = Sequence[tuple[str, Path]]
 
 async def _ingest_here(settings: Settings, lang: Lang, files: Files) -> list[str]:
     """Ingest in this process. For each file "" or its error."""
-    from rag.ingest import Job
     from rag.service import open_index
 
     models = await asyncio.to_thread(_models, settings, lang)
     results: list[str] = []
-    jobs: list[Job] = []
     async with open_index(settings, models.embed, lambda done, total: None) as index:
-        # All are accepted first: the store is tidied once behind the queue, not behind each file.
-        for source, path in files:
-            try:
-                jobs.append(await index.ingester.add_file(path, source, origin=str(path)))
-            except RagError as error:
-                results.append(_tell(source, error.body(lang)))
-        for job in jobs:
-            states = (state.body(lang) async for state in index.ingester.watch(job))
-            results.append(await _follow(job.name, states))
+        with contextlib.closing(_Total(len(files))) as total:
+            jobs = []
+            # All are accepted first: the store is tidied once behind the queue, not behind each file.
+            for source, path in files:
+                try:
+                    jobs.append(await index.ingester.add_file(path, source, origin=str(path)))
+                except RagError as error:
+                    results.append(total.end(source, error.body(lang)))
+            for job in jobs:
+                results.append(await total.follow(job.name, (state.body(lang) async for state in job.states())))
         await index.store.optimize()
     return results
 
@@ -291,49 +320,149 @@ async def _hand_over(url: str, lang: Lang, files: Files) -> list[str]:
     """Upload to the server that holds the data directory. For each file "" or its error."""
     import aiohttp
 
+    from rag.incoming import ENDED
+
     async def states(job_id: str) -> AsyncIterator[dict[str, Any]]:
+        state: dict[str, Any] = {}
         async with client.get(f"/documents/jobs/{job_id}/events") as events:
             async for line in events.content:
                 if line.startswith(b"data: "):
-                    yield json.loads(line[6:])
+                    state = json.loads(line[6:])
+                    yield state
+        if state.get("state") not in ENDED:
+            raise aiohttp.ServerDisconnectedError
 
-    results = []
+    async def send(source: str, path: Path) -> str:
+        try:
+            with await asyncio.to_thread(path.open, "rb") as content:
+                form = aiohttp.FormData(quote_fields=False)
+                form.add_field("origin", str(path))
+                form.add_field("files", content, filename=source)
+                async with client.post("/documents", data=form) as response:
+                    body = await response.json()
+            if response.status == 202:
+                return await total.follow(source, states(body["jobs"][0]["id"]))
+            return total.end(source, body)
+        except aiohttp.ClientError:
+            return total.end(source, RagError("SETUP-007", url=url, file=source).body(lang))
+        except OSError:
+            return total.end(source, RagError("DOC-008", file=str(path)).body(lang))
+
+    async def send_all() -> list[str]:
+        # So many at a time, in order.
+        left = iter(files)
+
+        async def some() -> list[str]:
+            return [await send(source, path) for source, path in left]
+
+        return [text for part in await asyncio.gather(*(some() for _ in range(AHEAD))) for text in part]
+
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     async with aiohttp.ClientSession(url, timeout=timeout, headers={"Accept-Language": lang}) as client:
-        for source, path in files:
-            try:
-                with await asyncio.to_thread(path.open, "rb") as content:
-                    form = aiohttp.FormData(quote_fields=False)
-                    form.add_field("origin", str(path))
-                    form.add_field("files", content, filename=source)
-                    async with client.post("/documents", data=form) as response:
-                        body = await response.json()
-                if response.status == 202:
-                    results.append(await _follow(source, states(body["jobs"][0]["id"])))
-                else:
-                    results.append(_tell(source, body))
-            except aiohttp.ClientError:
-                results.append(_tell(source, RagError("SETUP-007", url=url, file=source).body(lang)))
-    return results
+        with contextlib.closing(_Total(len(files))) as total:
+            return await send_all()
 
 
-async def _follow(source: str, states: AsyncIterator[dict[str, Any]]) -> str:
-    """Show the progress of one file. "" or its error."""
-    error = ""
-    with tqdm(desc=source[-40:], unit="passage", leave=True) as bar:
+class _Total:
+    """One bar over the passages of all files, as far as they are known, with how many files are done."""
+
+    def __init__(self, files: int) -> None:
+        self._files = files
+        self._ended = 0
+        self._bar = tqdm(desc=f"0/{files}", unit="passage")
+        self._done: dict[str, int] = {}
+        self._known: dict[str, int] = {}
+
+    async def follow(self, source: str, states: AsyncIterator[dict[str, Any]]) -> str:
+        """Show the progress of one file to its end. "" or its error."""
+        error = None
         async for state in states:
-            bar.total = state["total"] or None
-            bar.n = state["done"]
-            bar.refresh()
-            if state["error"]:
-                error = _tell(source, state["error"])
-    return error
+            self._done[source], self._known[source] = state["done"], state["total"]
+            error = state["error"]
+            self._show()
+        return self.end(source, error)
+
+    def end(self, source: str, error: dict[str, Any] | None) -> str:
+        """One file more has ended. "" or its error, which is shown."""
+        self._ended += 1
+        self._bar.set_description_str(f"{self._ended}/{self._files}", refresh=False)
+        self._show()
+        if error is None:
+            return ""
+        text = f"{error['error_code']}: {error['message']}"
+        tqdm.write(f"{source}: {text}", file=sys.stderr)
+        return text
+
+    def _show(self) -> None:
+        self._bar.total = sum(self._known.values()) or None
+        self._bar.update(sum(self._done.values()) - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.refresh()
+        self._bar.close()
 
 
-def _tell(source: str, body: dict[str, Any]) -> str:
-    text = f"{body['error_code']}: {body['message']}"
-    tqdm.write(f"{source}: {text}", file=sys.stderr)
-    return text
+async def _documents(settings: Settings, lang: Lang, query: str) -> int:
+    """List the documents whose name holds the query, the newest first."""
+
+    async def here() -> list[dict[str, Any]]:
+        from rag.service import open_index
+
+        models = await asyncio.to_thread(_models, settings, lang)
+        async with open_index(settings, models.embed, lambda done, total: None) as index:
+            documents, _ = await index.store.list_documents(query, 0, sys.maxsize)
+        return [{"id": each.id, "passages": each.passages, "name": each.source} for each in documents]
+
+    async def there(url: str) -> list[dict[str, Any]]:
+        import aiohttp
+
+        rows: list[dict[str, Any]] = []
+        async with aiohttp.ClientSession(url, headers={"Accept-Language": lang}) as client:
+            for page in itertools.count(1):
+                asked = {"q": query, "page": str(page), "page_size": "200"}
+                body = await _body(client.get("/documents", params=asked))
+                rows += body["documents"]
+                if not body["documents"]:
+                    break
+        return [row for row in rows if row["status"] == "stored"]
+
+    for row in await _here_or_there(settings, here, there):
+        print(f"{row['id']}  {row['passages']:6d}  {row['name']}")
+    return 0
+
+
+async def _delete(settings: Settings, lang: Lang, ids: Sequence[str]) -> int:
+    """Delete documents by their ids. Raises `RagError` DOC-007 or `Refused` for one that is not there."""
+
+    async def here() -> None:
+        from rag.service import open_index
+
+        models = await asyncio.to_thread(_models, settings, lang)
+        async with open_index(settings, models.embed, lambda done, total: None) as index:
+            for document_id in ids:
+                if not await index.ingester.remove(document_id):
+                    raise RagError("DOC-007", file=document_id)
+            await index.store.optimize()
+
+    async def there(url: str) -> None:
+        import aiohttp
+
+        async with aiohttp.ClientSession(url, headers={"Accept-Language": lang}) as client:
+            for document_id in ids:
+                await _body(client.delete(f"/documents/{quote(document_id, safe='')}"))
+
+    await _here_or_there(settings, here, there)
+    say(lang, "deleted", count=len(ids))
+    return 0
+
+
+async def _body(request: Any) -> Any:
+    """The JSON that a server answers. Raises `Refused` with its error."""
+    async with request as response:
+        body = await response.json() if response.status != 204 else None
+    if response.status >= 400:
+        raise Refused(body)
+    return body
 
 
 # ask
@@ -341,15 +470,11 @@ def _tell(source: str, body: dict[str, Any]) -> str:
 
 async def _ask(settings: Settings, lang: Lang, question: str) -> int:
     """Answer one question on the terminal; the server that holds the data directory does it, if there is one."""
-    _writable(settings.data_dir)
-    try:
-        with _alone(settings):
-            await _show(_answer_here(settings, lang, question), lang)
-    except RagError as error:
-        url = jsonfile.load(settings.data_dir / "server.json").get("url")
-        if error.code != "SETUP-004" or not url:
-            raise
-        await _show(_answer_there(url, lang, question), lang)
+    await _here_or_there(
+        settings,
+        lambda: _show(_answer_here(settings, lang, question), lang),
+        lambda url: _show(_answer_there(url, lang, question), lang),
+    )
     return 0
 
 

@@ -1,192 +1,115 @@
-"""Documents in: a queue of jobs, each parsed, cut into passages, embedded and stored, with its progress.
+"""Documents in: jobs that are parsed, cut into passages, embedded and stored, several at once, with their progress.
 
-A file that was accepted lies in the `incoming` folder until it is stored, so that a restart takes it up again.
+Several jobs are open at a time: while one embeds, the next is parsed and the last is stored, so that the embedder never
+waits. It serves their texts in turns, so that a large file does not keep small ones waiting.
+
+The order of writing makes a kill harmless: the original file, then its place, then the store, and only then the
+accepted file goes. What was begun is begun anew at the next start; nothing that was stored is touched by that.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
-import json
 import logging
-import shutil
-import unicodedata
-import uuid
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from . import loaders
+from . import durable, loaders
 from .chunking import chunk, in_context
-from .errors import Lang, RagError
+from .errors import RagError
+from .incoming import ENDED, Incoming, Job, State, document_id
+from .loaders import Loaded
+from .originals import Originals
+from .origins import Origins
 from .types import Document, Embedder, Passage, Store, Vectors
 
-State = Literal["queued", "parsing", "embedding", "stored", "failed", "cancelled"]
-ENDED: frozenset[State] = frozenset(("stored", "failed", "cancelled"))
-# Few, so that a question behind an ingestion does not wait long for its embedding.
+# Few, so that files take short turns.
 EMBED_BATCH = 4
 KEPT_JOBS = 1000
+# Jobs open at once: of any size, and of small files only.
+OPEN_JOBS = 2
+OPEN_SMALL_JOBS = 2
+SMALL = 1 << 20
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(eq=False, slots=True)
-class Job:
-    """One file on its way in. `done` of `total` passages are embedded."""
+class FileParser(Protocol):
+    """Files to text."""
 
-    id: str
-    name: str
-    origin: str
-    folder: Path
-    state: State = "queued"
-    done: int = 0
-    total: int = 0
-    error: RagError | None = None
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def ended(self) -> bool:
-        return self.state in ENDED
-
-    @property
-    def content(self) -> Path:
-        return self.folder / "content"
-
-    def body(self, lang: Lang) -> dict[str, Any]:
-        """The job as every door shows it."""
-        error = self.error.body(lang) if self.error else None
-        return {
-            "id": self.id,
-            "name": self.name,
-            "state": self.state,
-            "done": self.done,
-            "total": self.total,
-            "error": error,
-        }
-
-    def move(self, state: State, done: int = 0, total: int = 0) -> None:
-        self.state, self.done, self.total = state, done, total
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-
-def document_id(origin: str) -> str:
-    """The id of what comes from `origin`: the same place gives the same document, which is then replaced."""
-    return hashlib.sha256(origin.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def readable(name: str) -> str:
-    """A file name as Unicode. On Linux it may be other bytes: Korean ones, where a ZIP file of Windows was unpacked."""
-    data = name.encode("utf-8", "surrogateescape")
-    for encoding in ("utf-8", "cp949"):
-        with contextlib.suppress(UnicodeDecodeError):
-            return unicodedata.normalize("NFC", data.decode(encoding))
-    return data.decode("utf-8", "replace")
-
-
-def find_files(path: Path) -> Iterator[tuple[str, Path]]:
-    """(source, path) of the file, or of all files of supported types in the folder, sorted, hidden ones left out.
-
-    Sources are relative to the parent of `path`. Raises `RagError` DOC-008 if there is no such path.
-    """
-    path = path.expanduser().absolute()
-    if path.is_file():
-        yield path.name, path
-    elif path.is_dir():
-        for file in sorted(path.rglob("*")):
-            inside = file.relative_to(path.parent)
-            hidden = any(part.startswith(".") for part in inside.parts[1:])
-            if file.is_file() and not hidden and loaders.suffix(file.name) in loaders.LOADERS:
-                yield inside.as_posix(), file
-    else:
-        raise RagError("DOC-008", file=str(path))
+    async def parse(self, name: str, path: Path) -> Loaded:
+        """Raises `RagError` DOC-…. Cancelling the call ends the work."""
+        ...
 
 
 class Ingester:
-    """The queue and its one worker. `start` takes up what an earlier process left behind."""
+    """The queue and its workers. `start` takes up what an earlier process left behind."""
 
-    def __init__(self, store: Store, embedder: Embedder, incoming: Path, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        parser: FileParser,
+        folder: Path,
+        max_bytes: int,
+        small_parser: FileParser | None = None,
+    ) -> None:
+        """Keep all in `folder`. With a parser of their own, small files do not wait for a large one to be parsed."""
+        self.incoming = Incoming(folder / "incoming", max_bytes)
+        self.originals = Originals(folder / "originals")
+        self._origins = Origins(folder / "origins.sqlite")
         self._store = store
         self._embedder = embedder
-        self._incoming = incoming
-        self._queue: asyncio.Queue[Job] = asyncio.Queue()
+        self._parser = parser
+        self._small_parser = small_parser or parser
         self._jobs: dict[str, Job] = {}
-        self._order: deque[str] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._ended: deque[str] = deque()
+        self._waiting: dict[str, Job] = {}
+        self._open: dict[str, tuple[Job, asyncio.Task[None]]] = {}
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        # Held over every change of the store and what belongs to it.
+        self._writing = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._idle.set()
 
     async def start(self) -> None:
-        for job in await asyncio.to_thread(self._left_behind):
+        """Raises `RagError` SEARCH-003."""
+        named = await self._store.contents()
+        await asyncio.to_thread(self.originals.sweep, named)
+        for job in await asyncio.to_thread(self.incoming.left_behind):
             self.enqueue(job)
-        self._worker = asyncio.create_task(self._work(), name="ingest")
+        work = [self._work(small) for small in [False] * OPEN_JOBS + [True] * OPEN_SMALL_JOBS]
+        self._tasks = [asyncio.create_task(each, name="ingest") for each in work]
 
     async def close(self) -> None:
         """Stop. Jobs that have not ended go on at the next start."""
-        if self._worker:
-            self._worker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._worker
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._origins.close)
 
-    def prepare(self, name: str, origin: str = "") -> Job:
-        """A job with a folder for its content, which the caller writes to `job.content`, then calls `submit`.
-
-        Raises `RagError` DOC-001 if the type is not supported. Blocks for a moment on the disk.
-        """
-        name = readable(name)
-        if loaders.suffix(name) not in loaders.LOADERS:
-            raise RagError("DOC-001", file=name, supported=sorted(loaders.LOADERS))
-        job_id = uuid.uuid4().hex
-        folder = self._incoming / f".{job_id}"
-        folder.mkdir(parents=True)
-        return Job(job_id, name, origin or name, folder)
-
-    def check_size(self, job: Job, size: int) -> None:
-        """Raises `RagError` DOC-002 if the content is larger than is allowed."""
-        if size > self.max_bytes:
-            raise RagError("DOC-002", file=job.name, limit=self.max_bytes >> 20)
-
-    def submit(self, job: Job) -> None:
-        """Accept the job: from here on a restart takes it up. Blocks for a moment on the disk."""
-        about = json.dumps({"name": job.name, "origin": job.origin})
-        (job.folder / "about.json").write_text(about)
-        job.folder = job.folder.rename(self._incoming / job.id)
+    # Jobs.
 
     def enqueue(self, job: Job) -> None:
         """Put a submitted job into the queue. On the event loop."""
-        self._jobs[job.id] = job
-        self._order.append(job.id)
-        while len(self._order) > KEPT_JOBS and self._jobs[self._order[0]].ended:
-            del self._jobs[self._order.popleft()]
-        self._queue.put_nowait(job)
+        self._jobs[job.id] = self._waiting[job.id] = job
+        self._idle.clear()
+        self._arrived.set()
 
     async def add_file(self, path: Path, name: str, origin: str) -> Job:
         """Accept a copy of a local file. Raises `RagError` DOC-001, DOC-002 or DOC-008."""
-
-        def copy() -> Job:
-            job = self.prepare(name, origin)
-            try:
-                self.check_size(job, path.stat().st_size)
-                shutil.copyfile(path, job.content)
-            except (OSError, RagError) as error:
-                self.discard(job)
-                raise error if isinstance(error, RagError) else RagError("DOC-008", file=str(path)) from error
-            self.submit(job)
-            return job
-
-        job = await asyncio.to_thread(copy)
+        job = await asyncio.to_thread(self.incoming.copy, path, name, origin)
         self.enqueue(job)
         return job
-
-    @staticmethod
-    def discard(job: Job) -> None:
-        """Remove what the job has on disk. Blocks."""
-        shutil.rmtree(job.folder, ignore_errors=True)
 
     def job(self, job_id: str) -> Job:
         """Raises `RagError` DOC-007 for an unknown id."""
@@ -194,89 +117,244 @@ class Ingester:
             raise RagError("DOC-007", file=job_id)
         return self._jobs[job_id]
 
-    async def watch(self, job: Job) -> AsyncIterator[Job]:
-        """The job, each time it has changed, until it has ended. States between may be passed over."""
-        while True:
-            changed = job.changed
-            yield job
-            if job.ended:
-                return
-            await changed.wait()
+    def jobs(self) -> list[Job]:
+        """Those being worked on, those that wait, then those that have ended, the latest first."""
+        return [*self.working(), *self._waiting.values(), *(self._jobs[job_id] for job_id in reversed(self._ended))]
+
+    def working(self) -> list[Job]:
+        """The jobs that are being worked on."""
+        return [job for job, _ in self._open.values()]
+
+    def job_counts(self) -> dict[str, int]:
+        """How many jobs are queued, running, stored, failed and cancelled, as far as they are remembered."""
+        ended = Counter(self._jobs[job_id].state for job_id in self._ended)
+        return {"queued": len(self._waiting), "running": len(self._open)} | {state: ended[state] for state in ENDED}
+
+    async def cancel(self, job: Job) -> None:
+        """End a job; nothing of it is left. One that is just being stored is stored."""
+        if self._waiting.pop(job.id, None):
+            await self._end(job, "cancelled")
+        elif job.id in self._open:
+            _, task = self._open[job.id]
+            task.cancel()
+            async for _ in job.states():
+                pass
 
     async def join(self) -> None:
-        await self._queue.join()
+        """Until no job waits or is worked on."""
+        await self._idle.wait()
 
-    def _left_behind(self) -> list[Job]:
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        jobs = []
-        for folder in sorted(self._incoming.iterdir()):
-            try:
-                about = json.loads((folder / "about.json").read_text())
-                if folder.name.startswith("."):
-                    raise ValueError("never submitted")
-                jobs.append(Job(folder.name, about["name"], about["origin"], folder))
-            except (OSError, ValueError, KeyError):
-                shutil.rmtree(folder, ignore_errors=True)
-        return jobs
+    def has_room(self, most: int) -> bool:
+        """Whether fewer than so many jobs wait."""
+        return len(self._waiting) < most
 
-    async def _work(self) -> None:
-        changed = False
-        while True:
-            if changed and self._queue.empty():
-                changed = False
-                with contextlib.suppress(RagError):
-                    await self._store.optimize()
-            job = await self._queue.get()
-            try:
-                changed |= await self._ingest(job)
-            except RagError as error:
-                self._fail(job, error)
-            except Exception:
-                log.exception("ingesting %s failed", job.name)
-                code = "DOC-005" if job.state == "parsing" else "WS-999-INTERNAL_ERROR"
-                self._fail(job, RagError(code, file=job.name))
-            finally:
-                self._queue.task_done()
-            # What failed for no fault of the file, such as a full disk, is tried again at the next start.
-            if job.error is None or job.error.code.startswith("DOC-"):
-                await asyncio.to_thread(self.discard, job)
+    # Documents.
 
-    @staticmethod
-    def _fail(job: Job, error: RagError) -> None:
-        log.warning("%s: %s", job.name, error.text("en").message)
-        job.error = error
-        job.move("failed")
+    async def remove(self, document_id: str) -> bool:
+        """Delete a document and all that belongs to it, wherever its file lies. False if there is none."""
+        await self._cancel_all(document_id)
+        async with self._writing:
+            document = await self._store.document(document_id)
+            if document is None:
+                return False
+            await asyncio.to_thread(self._origins.remove_content, document.sha256)
+            await _unbroken(self._delete(document))
+            return True
 
-    async def _ingest(self, job: Job) -> bool:
-        """Whether the store has changed."""
-        job.move("parsing")
-        document, passages = await asyncio.to_thread(self._parse, job)
-        known = await self._store.sha256(document.id)
-        if known == document.sha256:
-            job.move("stored", len(passages), len(passages))
+    async def forget(self, origin: str) -> None:
+        """The file is no longer at that place. Its document goes, unless another place holds the same content."""
+        mine = document_id(origin)
+        relieved = await self._cancel_all(mine)
+        async with self._writing:
+            await asyncio.to_thread(self._origins.remove, origin)
+            for document in (mine, *relieved):
+                await _unbroken(self._give_up(document))
+
+    async def _cancel_all(self, document: str) -> set[str]:
+        """Cancel what would bring the document back. The documents that were to be relieved by it."""
+        coming = [*self._waiting.values(), *self.working()]
+        jobs = [job for job in coming if document in (document_id(job.origin), job.instead_of)]
+        for job in jobs:
+            await self.cancel(job)
+        return {job.instead_of for job in jobs} - {"", document}
+
+    async def _give_up(self, document_id: str) -> None:
+        """Delete a document, unless another place holds the same content."""
+        document = await self._store.document(document_id)
+        if document is not None and not await self._bequeath(document):
+            await self._delete(document)
+
+    async def _delete(self, document: Document) -> None:
+        await self._store.delete(document.id)
+        await self._drop(document.sha256)
+
+    async def _drop(self, sha256: str) -> None:
+        """Let go of an original that a document no longer has."""
+        if await self._store.with_content(sha256) is None:
+            await asyncio.to_thread(self.originals.drop, sha256)
+
+    async def _bequeath(self, document: Document) -> bool:
+        """Let another place that holds the document's content have a document of its own, if there is one."""
+        places = await asyncio.to_thread(self._origins.places, document.sha256)
+        heir = next((place for place in places if document_id(place[0]) != document.id), None)
+        original = self.originals.path(document.sha256)
+        if heir is None or not await asyncio.to_thread(original.exists):
             return False
-        vectors = await embed_passages(self._embedder, passages, lambda done, total: job.move("embedding", done, total))
-        await self._store.upsert(document, passages, vectors)
-        job.move("stored", len(passages), len(passages))
+        origin, name = heir
+        self.enqueue(await asyncio.to_thread(self.incoming.link, original, name, origin, document.id))
         return True
 
-    @staticmethod
-    def _parse(job: Job) -> tuple[Document, list[Passage]]:
-        data = job.content.read_bytes()
-        loaded = loaders.load(job.name, data)
+    # The work.
+
+    def _next(self, small: bool) -> Job | None:
+        """The first job in line. Versions of one document never overtake or meet each other."""
+        busy = {document_id(job.origin) for job in self.working()}
+        for job in self._waiting.values():
+            document = document_id(job.origin)
+            if document not in busy and (job.size <= SMALL or not small):
+                return self._waiting.pop(job.id)
+            busy.add(document)
+        return None
+
+    async def _work(self, small: bool) -> None:
+        while True:
+            job = self._next(small)
+            if job is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            task = asyncio.create_task(self._ingest(job, small), name=f"ingest {job.name}")
+            self._open[job.id] = job, task
+            try:
+                await asyncio.wait([task])
+                await self._conclude(job, task)
+            except asyncio.CancelledError:
+                task.cancel()
+                await asyncio.wait([task])
+                raise
+            finally:
+                del self._open[job.id]
+            self._arrived.set()
+            if not self._open and not self._waiting:
+                self._idle.set()
+
+    async def _conclude(self, job: Job, task: asyncio.Task[None]) -> None:
+        try:
+            task.result()
+        except asyncio.CancelledError:
+            # Too late where it has a document already.
+            await self._end(job, "stored" if job.document_id else "cancelled")
+            return
+        except RagError as error:
+            job.error = error
+        except Exception:
+            log.exception("ingesting %s failed", job.name)
+            code = "DOC-005" if job.state == "parsing" else "WS-999-INTERNAL_ERROR"
+            job.error = RagError(code, file=job.name)
+        if job.error is None:
+            await self._end(job, "stored")
+            return
+        log.warning("%s: %s", job.name, job.error.text("en").message)
+        # What failed for no fault of the file, such as a full disk, is tried again at the next start.
+        await self._end(job, "failed", keep=not job.error.code.startswith("DOC-"))
+
+    async def _end(self, job: Job, state: State, keep: bool = False) -> None:
+        if not keep:
+            await asyncio.to_thread(self.incoming.discard, job)
+        self._ended.append(job.id)
+        while len(self._ended) > KEPT_JOBS:
+            del self._jobs[self._ended.popleft()]
+        job.move(state, job.total if state == "stored" else job.done, job.total)
+
+    async def _ingest(self, job: Job, small: bool) -> None:
+        job.move("parsing")
+        job.sha256 = await asyncio.to_thread(durable.sha256_of, job.content)
+        await self._wait_for_twins(job)
+        async with self._writing:
+            before = await self._store.document(document_id(job.origin))
+            job.is_new = before is None
+            if await self._is_stored(job, before):
+                return
+        document, passages = await self._parse(job, self._small_parser if small else self._parser)
+        vectors = await embed_passages(self._embedder, passages, lambda done, total: job.move("embedding", done, total))
+        job.move("storing", len(passages), len(passages))
+        async with self._writing:
+            await _unbroken(self._put(job, document, passages, vectors, before))
+
+    async def _wait_for_twins(self, job: Job) -> None:
+        """Of jobs with the same content, the first goes on and the others find it stored."""
+        for other in [other for other in self.working() if other is not job and other.sha256 == job.sha256]:
+            async for _ in other.states():
+                pass
+
+    async def _is_stored(self, job: Job, before: Document | None) -> bool:
+        """Whether the content is stored already; `before` is what the job's place had until now."""
+        if before is not None and before.sha256 == job.sha256:
+            known: Document | None = before
+        else:
+            known = await self._store.with_content(job.sha256)
+        if known is not None and known is not before and await self._has_moved(known):
+            job.instead_of = known.id
+            await asyncio.to_thread(self.incoming.describe, job)
+        if known is None or known.id == job.instead_of:
+            return False
+        job.total, job.duplicate = known.passages, known is not before
+        await asyncio.to_thread(self._origins.put, job.origin, job.name, job.sha256)
+        if job.duplicate and before is not None:
+            await _unbroken(self._give_up(before.id))
+        elif not job.duplicate:
+            await _unbroken(self._relieve(job))
+        job.document_id = known.id
+        return True
+
+    async def _has_moved(self, document: Document) -> bool:
+        """Whether the document's file is gone from a folder that is still there: it was moved or renamed."""
+
+        def look() -> bool:
+            for origin, _ in self._origins.places(document.sha256):
+                path = Path(origin)
+                if document_id(origin) == document.id:
+                    return path.is_absolute() and path.parent.is_dir() and not path.exists()
+            return False
+
+        return await asyncio.to_thread(look)
+
+    async def _parse(self, job: Job, parser: FileParser) -> tuple[Document, list[Passage]]:
+        loaded = await parser.parse(job.name, job.content)
         document = Document(
             id=document_id(job.origin),
             source=job.name,
             title=loaded.title,
             type=loaders.suffix(job.name).removeprefix("."),
-            sha256=hashlib.sha256(data).hexdigest(),
-            bytes=len(data),
+            sha256=job.sha256,
+            bytes=job.size,
             text=loaded.text,
             pages=loaded.pages,
             added=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
-        passages = chunk(document)
+        passages = await asyncio.to_thread(chunk, document, self._embedder.count, self._embedder.window)
         return replace(document, passages=len(passages)), passages
+
+    async def _put(
+        self, job: Job, document: Document, passages: Sequence[Passage], vectors: Vectors, before: Document | None
+    ) -> None:
+        """Store the document in place of the one `before`. What a kill leaves half-done, the next start does again."""
+        await asyncio.to_thread(self.originals.keep, job.sha256, job.content)
+        if before is not None:
+            await self._bequeath(before)
+        await asyncio.to_thread(self._origins.put, job.origin, job.name, job.sha256)
+        await self._store.upsert(document, passages, vectors)
+        job.document_id, job.is_new = document.id, False
+        if before is not None:
+            await self._drop(before.sha256)
+        await self._relieve(job)
+
+    async def _relieve(self, job: Job) -> None:
+        """Delete the document of the same content that the job was to relieve."""
+        if job.instead_of:
+            old = await self._store.document(job.instead_of)
+            if old is not None and old.sha256 == job.sha256:
+                await self._delete(old)
 
 
 async def embed_passages(
@@ -290,3 +368,18 @@ async def embed_passages(
         parts.append(await embedder.embed([in_context(passage) for passage in batch], background=True))
         progress(start + len(batch), len(passages))
     return np.concatenate(parts)
+
+
+async def _unbroken(work: Coroutine[None, None, T]) -> T:
+    """Do it to the end, even where the caller is cancelled meanwhile; only then is that told."""
+    task = asyncio.ensure_future(work)
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    result = task.result()
+    if cancelled:
+        raise cancelled
+    return result

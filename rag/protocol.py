@@ -146,20 +146,37 @@ def message_id_of(frame: str) -> str:
     return str(value) if usable else UNKNOWN_ID
 
 
+_FIELD_RULES = {
+    "next_index": "rule:index",
+    "start": "rule:index",
+    "end": "rule:index",
+    "k": "rule:k",
+    "page": "rule:page",
+    "page_size": "rule:page-size",
+    "q": "rule:q",
+    "documents": "rule:names",
+    "folders": "rule:names",
+    "types": "rule:names",
+}
+
+
 def _field_error(error: ValidationError) -> RagError:
     first = error.errors(include_url=False, include_input=False)[0]
     kind = first["type"]
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return RagError("WS-002-VALIDATION_ERROR", field="type", rule="rule:type")
-    field_name = str(first["loc"][-1]) if first["loc"] else "type"
+    # Of a value in a list the field is named, not the number.
+    field_name = next((part for part in reversed(first["loc"]) if isinstance(part, str)), "type")
     if kind == "missing":
         rule = "rule:required"
+    elif field_name in _FIELD_RULES:
+        rule = _FIELD_RULES[field_name]
     elif kind == "string_type":
         rule = "rule:string"
     elif kind == "value_error":
         rule = str(first["ctx"]["error"])
     else:
-        rule = {"next_index": "rule:index", "k": "rule:k"}.get(field_name, "rule:string")
+        rule = "rule:string"
     return RagError("WS-002-VALIDATION_ERROR", field=field_name, rule=rule)
 
 

@@ -6,27 +6,29 @@ The index (store, embedder, ingestion) can be opened without the chat model, whi
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import jsonfile, llama, probe
+from . import durable, jsonfile, llama, probe
 from .chat import Chat
 from .chunking import chunk
 from .embedder import GgufEmbedder
 from .engine import Engine, Pace
 from .errors import RagError
-from .ingest import Ingester, embed_passages, find_files
+from .folders import find_files
+from .ingest import Ingester, embed_passages
+from .parsing import Parser
 from .prompt import NARROW_BELOW
 from .retrieval import Retriever
 from .sessions import Sessions
 from .settings import Settings
 from .store import LanceStore
 from .tuning import plan_engine
-from .types import Sampling
+from .types import Document, Passage, Sampling, Vectors
+from .watch import Watcher
 
 SMALL_PENALTY = 1.1
 
@@ -101,8 +103,8 @@ def _candidates(directory: Path, starters: Collection[str]) -> list[Path]:
 async def open_index(settings: Settings, embed: Chosen, progress: Progress) -> AsyncIterator[Index]:
     """Open embedder, store and ingestion; the ingestion goes on with what was left. Raises `RagError`.
 
-    If the store was made for another embedding model, all documents are embedded anew first; `progress` is told
-    (documents done, documents in total).
+    If the store was made for another embedding model, all documents are embedded anew in the background; `progress`
+    is told (documents done, documents in total).
     """
     model = await asyncio.to_thread(llama.Model, embed.path, extra_bufts=embed.verdict.extra_bufts)
     embedder = await asyncio.to_thread(GgufEmbedder, model, threads=probe.threads_of(settings))
@@ -110,13 +112,21 @@ async def open_index(settings: Settings, embed: Chosen, progress: Progress) -> A
         store = await LanceStore.open(
             settings.data_dir / "index", embedder=_fingerprint(embed.path, model), dimension=embedder.dimension
         )
-        ingester = Ingester(store, embedder, settings.data_dir / "incoming", settings.max_upload << 20)
+        parser, small_parser = Parser(), Parser()
+        limit = settings.max_upload << 20
+        ingester = Ingester(store, embedder, parser, settings.data_dir, limit, small_parser)
+        background = [store.keep_house(), _rebuild(store, embedder, progress)]
+        tasks = [asyncio.create_task(work, name="index") for work in background]
         try:
-            await _rebuild(store, embedder, progress)
             await ingester.start()
             yield Index(store, Retriever(embedder, store), ingester)
         finally:
             await ingester.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await parser.close()
+            await small_parser.close()
             store.close()
     finally:
         await embedder.close()
@@ -125,6 +135,22 @@ async def open_index(settings: Settings, embed: Chosen, progress: Progress) -> A
 def _fingerprint(path: Path, model: llama.Model) -> str:
     """Names an embedding model by what it is, not by where it lies."""
     return f"{model.name}\n{model.meta.get('general.file_type')}\n{path.stat().st_size}"
+
+
+@asynccontextmanager
+async def watching(settings: Settings, index: Index) -> AsyncIterator[None]:
+    """Keep up with the watched folders, if there are any."""
+    roots = settings.watched()
+    if not roots:
+        yield
+        return
+    folder = settings.data_dir
+    watcher = Watcher(index.ingester, roots, folder / "watch.sqlite", settings.watch_seconds, without=[folder])
+    await watcher.start()
+    try:
+        yield
+    finally:
+        await watcher.close()
 
 
 @asynccontextmanager
@@ -180,7 +206,7 @@ async def add_guides(index: Index, settings: Settings, folder: Path) -> None:
     """
     memory = settings.data_dir / "guides.json"
     files = await asyncio.to_thread(lambda: list(find_files(folder)))
-    hashes = {source: await asyncio.to_thread(_sha256, path) for source, path in files}
+    hashes = {source: await asyncio.to_thread(durable.sha256_of, path) for source, path in files}
     known = await asyncio.to_thread(jsonfile.load, memory)
     for source, path in files:
         if known.get(source) != hashes[source]:
@@ -188,20 +214,14 @@ async def add_guides(index: Index, settings: Settings, folder: Path) -> None:
     await asyncio.to_thread(jsonfile.save, memory, hashes)
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 async def _rebuild(store: LanceStore, embedder: GgufEmbedder, progress: Progress) -> None:
-    """Bring the documents of another embedding model's table into this one's. A restart goes on where it stopped."""
-    for table in await store.other_tables():
-        ids = await store.ids_in(table)
-        for done, document_id in enumerate(ids):
-            progress(done, len(ids))
-            document = await store.document(document_id, table)
-            if document is None or await store.sha256(document_id) == document.sha256:
-                continue
-            passages = await asyncio.to_thread(chunk, document)
-            await store.upsert(document, passages, await embed_passages(embedder, passages))
-        progress(len(ids), len(ids))
-        await store.drop(table)
+    """Embed anew what another embedding model has left. What fails stays found by its words until the next start."""
+
+    async def embed(document: Document) -> tuple[list[Passage], Vectors]:
+        passages = await asyncio.to_thread(chunk, document, embedder.count, embedder.window)
+        return passages, await embed_passages(embedder, passages)
+
+    try:
+        await store.rebuild(embed, progress)
+    except RagError as error:
+        log.error("the index is not rebuilt: %s", error.text("en").message)

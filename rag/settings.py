@@ -47,8 +47,14 @@ class Settings:
     sources: int
     token_timeout: float
     max_upload: int
+    watch: str
+    watch_seconds: float
     offline: bool
     log_level: LogLevel
+
+    def watched(self) -> list[Path]:
+        """The watched folders."""
+        return [Path(folder).expanduser().absolute() for folder in self.watch.split(os.pathsep) if folder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,8 @@ TABLE: tuple[Setting, ...] = (
     Setting("sources", 5, "passages that are looked up for an answer", 1, 50),
     Setting("token_timeout", 120.0, "seconds to wait for a token before GEN-001", 0.01, 1e6),
     Setting("max_upload", 100, "largest document, in MiB", 1, 1 << 20),
+    Setting("watch", "", f"folders whose files are kept up with, separated by '{os.pathsep}'"),
+    Setting("watch_seconds", 2.0, "pause between two looks into the watched folders", 0.05, 86400),
     Setting("offline", False, "never use the network, not even to fetch the starter models"),
     Setting("log_level", "info", "debug, info, warning or error", allowed=get_args(LogLevel)),
 )

@@ -23,7 +23,7 @@ from rag.types import Sampling
 from web.app import create_app
 from web.state import State
 
-from .fakes import Clock, HashEmbedder, MemoryStore, ScriptedGenerator, make_document, make_passage
+from .fakes import Clock, HashEmbedder, MemoryStore, ScriptedGenerator, ThreadParser, make_document, make_passage
 from .socket_client import LAST, Event
 
 Client = TestClient[web.Request, web.Application]
@@ -43,7 +43,8 @@ class Parts:
         text = "the answer to all questions is 42"
         self.store.documents["doc"] = make_document(text)
         self.store.passages["doc"] = [make_passage(text)]
-        self.ingester = Ingester(self.store, self.embedder, self.directory / "incoming", 1 << 20)
+        self.parser = ThreadParser()
+        self.ingester = Ingester(self.store, self.embedder, self.parser, self.directory, 1 << 20)
         self.sessions = Sessions(self.directory / "sessions.sqlite", 30, Clock())
 
     def chat(self) -> Chat:

@@ -9,11 +9,27 @@ import threading
 import zlib
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from rag.types import CancelFlag, Document, Finish, Message, Passage, Rows, Sampling, Token, Turn, Usage, Vectors
+from rag.loaders import Loaded, load
+from rag.types import (
+    EVERYWHERE,
+    CancelFlag,
+    Document,
+    Filter,
+    Finish,
+    Message,
+    Passage,
+    Rows,
+    Sampling,
+    Token,
+    Turn,
+    Usage,
+    Vectors,
+)
 
 # Every wait in a test ends here at the latest; a test that needs it has failed.
 PATIENCE = 10.0
@@ -319,18 +335,22 @@ class HashEmbedder:
 
 @dataclass
 class MemoryStore:
-    """A `Store` of two dictionaries. `error` is raised by every call."""
+    """A `Store` of two dictionaries. `error` is raised by every call; `wait` holds an upsert back."""
 
     documents: dict[str, Document] = field(default_factory=dict)
     passages: dict[str, list[Passage]] = field(default_factory=dict)
     upserts: int = 0
     optimized: int = 0
+    wait: asyncio.Event | None = None
     error: Exception | None = None
 
     async def upsert(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None:
         self._check()
         assert len(passages) == len(vectors)
         self.upserts += 1
+        if self.wait:
+            await self.wait.wait()
+        self.documents.pop(document.id, None)
         self.documents[document.id] = document
         self.passages[document.id] = list(passages)
 
@@ -339,15 +359,32 @@ class MemoryStore:
         self.passages.pop(document_id, None)
         return self.documents.pop(document_id, None) is not None
 
-    async def sha256(self, document_id: str) -> str | None:
+    async def document(self, document_id: str) -> Document | None:
         self._check()
-        return self.documents[document_id].sha256 if document_id in self.documents else None
+        return self.documents.get(document_id)
+
+    async def list_documents(self, query: str = "", first: int = 0, most: int = 100) -> tuple[list[Document], int]:
+        self._check()
+        found = [
+            replace(document, text="")
+            for document in reversed(self.documents.values())
+            if query.casefold() in f"{document.source}\n{document.title}".casefold()
+        ]
+        return found[first : first + most], len(found)
+
+    async def with_content(self, sha256: str) -> Document | None:
+        self._check()
+        return next((document for document in self.documents.values() if document.sha256 == sha256), None)
+
+    async def contents(self) -> set[str]:
+        self._check()
+        return {document.sha256 for document in self.documents.values()}
 
     async def optimize(self) -> None:
         self._check()
         self.optimized += 1
 
-    async def search(self, query: str, vector: Vectors, k: int) -> list[Passage]:
+    async def search(self, query: str, vector: Vectors, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
         """Passages that hold a word of the query, the share of its words as the score."""
         self._check()
         wanted = set(query.lower().split())
@@ -355,8 +392,20 @@ class MemoryStore:
             replace(passage, score=len(wanted & set(passage.text.lower().split())) / max(1, len(wanted)))
             for passages in self.passages.values()
             for passage in passages
+            if self._is_inside(passage, where)
         ]
         return sorted((passage for passage in found if passage.score), key=lambda passage: -passage.score)[:k]
+
+    def _is_inside(self, passage: Passage, where: Filter) -> bool:
+        folders = tuple(folder.rstrip("/") + "/" for folder in where.folders)
+        return (
+            (not where.documents or passage.document_id in where.documents)
+            and (not folders or passage.source.startswith(folders))
+            and (not where.types or self.documents[passage.document_id].type in where.types)
+        )
+
+    def rebuilding(self) -> tuple[int, int] | None:
+        return None
 
     async def counts(self) -> tuple[int, int]:
         self._check()
@@ -365,6 +414,20 @@ class MemoryStore:
     def _check(self) -> None:
         if self.error:
             raise self.error
+
+
+@dataclass
+class ThreadParser:
+    """Reads files in a thread of this process. `names` are those it was given; `wait` holds it back."""
+
+    names: list[str] = field(default_factory=list)
+    wait: asyncio.Event | None = None
+
+    async def parse(self, name: str, path: Path) -> Loaded:
+        self.names.append(name)
+        if self.wait:
+            await self.wait.wait()
+        return await asyncio.to_thread(lambda: load(name, path.read_bytes()))
 
 
 # The nouns, with as little as a test needs to say.

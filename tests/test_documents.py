@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import urllib.error
@@ -13,8 +14,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from .app_client import MakeClient, Parts
+from rag.incoming import document_id
+from rag.types import Page
+from web import documents, jobs
+
+from .app_client import Client, MakeClient, Parts
 from .conftest import Server
+from .fakes import PATIENCE, make_document, make_passage, until
 from .socket_client import is_korean
 from .test_loaders import pdf
 
@@ -54,6 +60,8 @@ async def test_an_uploaded_document_is_found_at_once(server: Server, lang: str) 
             "state": "stored",
             "done": 1,
             "total": 1,
+            "document_id": document_id(f"{word}.md"),
+            "duplicate": False,
             "error": None,
         }
         async with client.post("/search", json={"query": question, "k": 3}) as response:
@@ -91,7 +99,7 @@ async def test_a_file_that_cannot_be_taken_is_refused(
     assert body["error_code"] == code
     assert name in body["message"]
     assert response.status == {"DOC-001": 415, "DOC-002": 413}[code]
-    assert list((parts.directory / "incoming").iterdir()) == [], "nothing of a refused request is kept"
+    assert not list((parts.directory / "incoming").iterdir()), "nothing of a refused request is kept"
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -129,11 +137,8 @@ async def test_a_path_in_a_name_goes_nowhere(parts: Parts, aiohttp_client: MakeC
     assert (await response.json())["jobs"][0]["name"] == "etc/evil.md"
     await parts.ingester.join()
     assert {name for _, _, names in os.walk(parts.directory) for name in names} <= {
-        "sessions.sqlite",
-        "sessions.sqlite-wal",
-        "sessions.sqlite-shm",
-        "content",
-        "about.json",
+        *(f"{name}.sqlite{end}" for name in ("sessions", "origins") for end in ("", "-wal", "-shm")),
+        hashlib.sha256(b"alpha").hexdigest(),
     }
 
 
@@ -157,6 +162,9 @@ async def test_an_unknown_job_is_told_so(parts: Parts, aiohttp_client: MakeClien
         ('{"query": "x", "k": 0}', "WS-002-VALIDATION_ERROR", "k"),
         ('{"query": "x", "k": 101}', "WS-002-VALIDATION_ERROR", "k"),
         ('{"query": "x", "k": "5"}', "WS-002-VALIDATION_ERROR", "k"),
+        ('{"query": "x", "folders": "a"}', "WS-002-VALIDATION_ERROR", "folders"),
+        ('{"query": "x", "documents": [7]}', "WS-002-VALIDATION_ERROR", "documents"),
+        ('{"query": "x", "types": [""]}', "WS-002-VALIDATION_ERROR", "types"),
     ],
 )
 async def test_a_bad_search_names_the_field(
@@ -181,3 +189,252 @@ def test_a_search_over_a_real_socket_has_the_shape_of_sources(server: Server) ->
     assert len(sources) == 2
     assert sources[0]["metadata"]["source"] == "guides/ko/03-models.md"
     assert sources[0].keys() == {"title", "content", "score", "metadata"}
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ({}, {"a.md", "docs/b.txt", "docs/sub/c.md"}),
+        ({"documents": ["a"]}, {"a.md"}),
+        ({"folders": ["docs"]}, {"docs/b.txt", "docs/sub/c.md"}),
+        ({"folders": ["docs"], "types": [".MD"]}, {"docs/sub/c.md"}),
+        ({"documents": ["none"]}, set()),
+    ],
+)
+async def test_a_search_looks_only_where_it_is_told(
+    parts: Parts, client: Client, where: dict[str, Any], found: set[str]
+) -> None:
+    parts.store.passages.clear()
+    for id, source in (("a", "a.md"), ("b", "docs/b.txt"), ("c", "docs/sub/c.md")):
+        parts.store.documents[id] = make_document(f"word {id}", id, source=source, type=source.rpartition(".")[2])
+        parts.store.passages[id] = [make_passage(f"word {id * 9}", 0, id, source=source)]
+    response = await client.post("/search", json={"query": "word", **where})
+    assert {source["metadata"]["source"] for source in (await response.json())["sources"]} == found
+
+
+# Jobs.
+
+
+async def send(client: Client, *files: tuple[str, bytes]) -> list[str]:
+    """The ids of the jobs."""
+    response = await client.post("/documents", data=form(*files))
+    assert response.status == 202
+    return [job["id"] for job in (await response.json())["jobs"]]
+
+
+async def test_what_was_accepted_is_on_disk(parts: Parts, client: Client) -> None:
+    parts.parser.wait = asyncio.Event()
+    (job,) = await send(client, ("a.md", b"alpha"))
+    folder = parts.directory / "incoming" / job
+    assert (folder / "content").read_bytes() == b"alpha"
+    assert json.loads((folder / "about.json").read_text())["name"] == "a.md"
+
+
+async def test_jobs_are_listed_and_can_be_cancelled(parts: Parts, client: Client) -> None:
+    parts.parser.wait = asyncio.Event()
+    ids = await send(client, *((f"{number}.md", b"text %d" % number) for number in range(6)))
+    await until(lambda: len(parts.parser.names) == 4)
+    listed = await (await client.get("/documents/jobs")).json()
+    assert [job["id"] for job in listed["jobs"]] == ids
+    assert [job["state"] for job in listed["jobs"]] == ["parsing"] * 4 + ["queued"] * 2
+    assert listed["total"] == 6
+    for job in (ids[0], ids[5]):
+        response = await client.delete(f"/documents/jobs/{job}")
+        assert (response.status, (await response.json())["state"]) == (200, "cancelled")
+        states = await events_of(await client.get(f"/documents/jobs/{job}/events"))
+        assert [state["state"] for state in states] == ["cancelled"]
+    parts.parser.wait.set()
+    await parts.ingester.join()
+    listed = await (await client.get("/documents/jobs")).json()
+    assert {job["id"]: job["state"] for job in listed["jobs"]} == {
+        job: "cancelled" if job in (ids[0], ids[5]) else "stored" for job in ids
+    }
+    response = await client.delete(f"/documents/jobs/{ids[1]}")
+    assert (await response.json())["state"] == "stored", "it was too late"
+    assert (await client.delete("/documents/jobs/none")).status == 404
+
+
+async def test_a_silent_job_keeps_its_line_alive_and_a_client_may_leave(
+    parts: Parts, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "HEARTBEAT", 0.01)
+    parts.parser.wait = asyncio.Event()
+    (job,) = await send(client, ("a.md", b"alpha"))
+    async with asyncio.timeout(PATIENCE):
+        response = await client.get(f"/documents/jobs/{job}/events")
+        while await response.content.readline() != b": \n":
+            pass
+        response.close()
+        parts.parser.wait.set()
+        response = await client.get(f"/documents/jobs/{job}/events")
+        lines = (await response.text()).splitlines()
+    assert json.loads([line for line in lines if line.startswith("data")][-1][6:])["state"] == "stored"
+
+
+async def test_the_same_content_is_told_to_be_there_already(parts: Parts, client: Client) -> None:
+    for name in ("a.md", "b.md"):
+        (job,) = await send(client, (name, b"alpha"))
+        states = await events_of(await client.get(f"/documents/jobs/{job}/events"))
+    last = states[-1]
+    assert (last["state"], last["duplicate"], last["document_id"]) == ("stored", True, document_id("a.md"))
+
+
+# Stored documents.
+
+
+async def listing(client: Client, query: str = "") -> tuple[list[dict[str, Any]], int]:
+    body = await (await client.get(f"/documents{query}")).json()
+    return body["documents"], body["total"]
+
+
+async def test_documents_are_listed_by_pages_the_newest_first(parts: Parts, client: Client) -> None:
+    parts.store.documents.clear()
+    for number in range(5):
+        await send(client, (f"{number}.md", b"text %d" % number))
+        await parts.ingester.join()
+    rows, total = await listing(client, "?page_size=2")
+    assert total == 5
+    assert [row["name"] for row in rows] == ["4.md", "3.md"]
+    assert rows[0] == {
+        "id": document_id("4.md"),
+        "name": "4.md",
+        "type": "md",
+        "bytes": 6,
+        "passages": 1,
+        "status": "stored",
+        "added": rows[0]["added"],
+    }
+    assert rows[0]["added"].endswith("Z")
+    assert [row["name"] for row in (await listing(client, "?page=3&page_size=2"))[0]] == ["0.md"]
+    assert await listing(client, "?page=4&page_size=2") == ([], 5)
+    assert [row["name"] for row in (await listing(client, "?q=3.MD"))[0]] == ["3.md"]
+
+
+async def test_new_documents_are_listed_with_the_state_of_their_job(parts: Parts, client: Client) -> None:
+    await send(client, ("old.md", b"old"))
+    await parts.ingester.join()
+    parts.embedder.wait = asyncio.Event()
+    await send(client, ("new.md", b"new"), ("old.md", b"newer"))
+    await until(lambda: len(parts.embedder.texts) == 3)
+    rows, total = await listing(client)
+    assert [(row["name"], row["status"]) for row in rows] == [
+        ("new.md", "embedding"),
+        ("old.md", "stored"),
+        ("doc.md", "stored"),
+    ]
+    assert total == 3
+    assert [row["name"] for row in (await listing(client, "?page=2&page_size=1"))[0]] == ["old.md"]
+    assert (await listing(client, "?q=old"))[1] == 1
+    parts.embedder.wait.set()
+    await parts.ingester.join()
+    rows, total = await listing(client)
+    assert ({row["status"] for row in rows}, total) == ({"stored"}, 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/documents?page=0", "page"),
+        ("/documents?page=x", "page"),
+        ("/documents?page_size=201", "page_size"),
+        ("/documents?q=" + "x" * 201, "q"),
+        ("/documents/doc/text?start=-1", "start"),
+        ("/documents/doc/text?end=x", "end"),
+    ],
+)
+@pytest.mark.parametrize("lang", ["en", "ko"])
+async def test_a_bad_number_in_the_address_is_named(client: Client, path: str, field: str, lang: str) -> None:
+    response = await client.get(path, headers={"Accept-Language": lang})
+    error = await response.json()
+    assert (response.status, error["error_code"]) == (400, "WS-002-VALIDATION_ERROR")
+    assert f"'{field}'" in error["message"]
+    assert is_korean(error["message"]) == (lang == "ko")
+
+
+async def test_a_document_tells_its_facts_and_its_text(parts: Parts, client: Client) -> None:
+    text = "# 보증\n\n배터리는 24개월 보증합니다. 🙂"
+    await send(client, ("보증.md", text.encode()))
+    await parts.ingester.join()
+    id = document_id("보증.md")
+    facts = await (await client.get(f"/documents/{id}")).json()
+    assert facts["title"] == "보증"
+    assert (facts["characters"], facts["pages"], facts["passages"]) == (len(text), 0, 1)
+    assert facts["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    for query, start, end in (("", 0, None), ("?start=3&end=5", 3, 5), ("?start=9999", None, None), ("?end=0", 0, 0)):
+        part = await (await client.get(f"/documents/{id}/text{query}")).json()
+        start, end = len(text) if start is None else start, len(text) if end is None else end
+        assert part == {"id": id, "start": start, "end": end, "text": text[start:end], "total": len(text), "pages": []}
+
+
+async def test_a_long_text_comes_in_parts_with_the_pages_they_touch(
+    parts: Parts, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MAX_TEXT", 10)
+    pages = (Page(1, 0, 12), Page(2, 12, 30))
+    parts.store.documents["long"] = make_document("x" * 30, "long", pages=pages)
+    part = await (await client.get("/documents/long/text?start=5&end=30")).json()
+    assert (part["start"], part["end"], part["total"]) == (5, 15, 30)
+    assert [page["number"] for page in part["pages"]] == [1, 2]
+    part = await (await client.get("/documents/long/text?start=12")).json()
+    assert part["pages"] == [{"number": 2, "start": 12, "end": 30}]
+
+
+async def test_an_original_comes_back_byte_for_byte_and_runs_nothing(parts: Parts, client: Client) -> None:
+    page = b"<p>alpha</p><script>alert(1)</script>"
+    await send(client, ("dir/한글 page.html", page))
+    await parts.ingester.join()
+    path = f"/documents/{document_id('dir/한글 page.html')}/original"
+    for query in ("", "?inline=1"):
+        response = await client.get(path + query)
+        assert await response.read() == page
+        assert response.content_type == "application/octet-stream"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Content-Security-Policy"] == "sandbox"
+        name = response.headers["Content-Disposition"]
+        assert name == "attachment; filename*=UTF-8''%ED%95%9C%EA%B8%80%20page.html"
+    response = await client.get(path, headers={"Range": "bytes=3-7"})
+    assert (response.status, await response.read()) == (206, b"alpha")
+
+
+async def test_a_pdf_may_be_shown(parts: Parts, client: Client) -> None:
+    content = pdf(["some text"])
+    await send(client, ("a.pdf", content))
+    await parts.ingester.join()
+    response = await client.get(f"/documents/{document_id('a.pdf')}/original?inline=1")
+    assert response.content_type == "application/pdf"
+    assert response.headers["Content-Disposition"].startswith("inline;")
+    assert "frame-ancestors 'self'" in response.headers["Content-Security-Policy"]
+    assert await response.read() == content
+
+
+async def test_a_deleted_document_is_gone_everywhere(parts: Parts, client: Client) -> None:
+    await send(client, ("a.md", b"alpha"))
+    await parts.ingester.join()
+    id = document_id("a.md")
+    response = await client.delete(f"/documents/{id}")
+    assert (response.status, await response.read()) == (204, b"")
+    for method, path in (("DELETE", ""), ("GET", ""), ("GET", "/text"), ("GET", "/original")):
+        response = await client.request(method, f"/documents/{id}{path}")
+        assert (response.status, (await response.json())["error_code"]) == (404, "DOC-007")
+    assert list((parts.directory / "originals").iterdir()) == []
+
+
+async def test_a_document_without_its_original_says_so(client: Client) -> None:
+    response = await client.get("/documents/doc/original")
+    assert (response.status, (await response.json())["error_code"]) == (404, "DOC-008")
+
+
+async def test_stats_count_what_there_is(parts: Parts, client: Client) -> None:
+    await send(client, ("a.md", b"alpha"), ("empty.md", b""))
+    await parts.ingester.join()
+    (parts.directory / "index").mkdir()
+    (parts.directory / "index" / "x").write_bytes(b"123")
+    assert await (await client.get("/documents/stats")).json() == {
+        "documents": 2,
+        "passages": 2,
+        "bytes": 8,
+        "originals_bytes": 5,
+        "index_bytes": 3,
+        "jobs": {"queued": 0, "running": 0, "stored": 1, "failed": 1, "cancelled": 0},
+        "rebuilding": None,
+    }

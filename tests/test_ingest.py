@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import unicodedata
@@ -15,9 +16,10 @@ import pytest
 from rag import ingest
 from rag.chunking import in_context
 from rag.errors import RagError
-from rag.ingest import EMBED_BATCH, Ingester, Job, document_id, embed_passages, find_files
+from rag.incoming import Job, document_id
+from rag.ingest import EMBED_BATCH, OPEN_JOBS, OPEN_SMALL_JOBS, Ingester, embed_passages
 from rag.store import LanceStore
-from tests.fakes import PATIENCE, HashEmbedder, MemoryStore, make_passage, until
+from tests.fakes import PATIENCE, HashEmbedder, MemoryStore, ThreadParser, make_passage, until
 
 LONG = "\n\n".join(f"Paragraph {number} " + "word " * 150 for number in range(10))
 
@@ -25,15 +27,16 @@ LONG = "\n\n".join(f"Paragraph {number} " + "word " * 150 for number in range(10
 class Rig:
     """An ingester on a store in memory, and what it left on disk."""
 
-    def __init__(self, folder: Path, max_bytes: int = 1 << 20) -> None:
+    def __init__(self, folder: Path, max_bytes: int = 4 << 20) -> None:
         self.store = MemoryStore()
         self.embedder = HashEmbedder()
-        self.incoming = folder / "incoming"
+        self.parser = ThreadParser()
+        self.folder = folder
         self.max_bytes = max_bytes
         self.ingester = self.make()
 
     def make(self) -> Ingester:
-        return Ingester(self.store, self.embedder, self.incoming, self.max_bytes)
+        return Ingester(self.store, self.embedder, self.parser, self.folder, self.max_bytes)
 
     async def restart(self) -> None:
         """As after a kill: nothing is remembered but what is on disk and in the store."""
@@ -42,20 +45,47 @@ class Rig:
         await self.ingester.start()
 
     def submit(self, name: str, content: str | bytes, origin: str = "") -> Job:
-        job = self.ingester.prepare(name, origin)
+        job = self.ingester.incoming.prepare(name, origin)
         job.content.write_bytes(content.encode() if isinstance(content, str) else content)
-        self.ingester.submit(job)
+        self.ingester.incoming.submit(job)
         self.ingester.enqueue(job)
         return job
 
-    async def settle(self, kept: int = 0) -> None:
-        """Until all is stored or failed, and its files are gone but for those of `kept` jobs."""
+    async def settle(self) -> None:
+        """Until all has ended."""
         async with asyncio.timeout(PATIENCE):
             await self.ingester.join()
-        await until(lambda: len(self.on_disk()) == kept)
 
-    def on_disk(self) -> list[str]:
-        return sorted(path.name for path in self.incoming.iterdir()) if self.incoming.exists() else []
+    async def store_all(self, **contents: str) -> list[Job]:
+        """Files stored one after the other: what comes from `a` is `a.txt`."""
+        jobs = []
+        for origin, content in contents.items():
+            jobs.append(self.submit(f"{origin}.txt", content, origin))
+            await self.settle()
+        return jobs
+
+    def texts(self) -> dict[str, str]:
+        """The text of each stored document by its source."""
+        return {document.source: document.text for document in self.store.documents.values()}
+
+    def on_disk(self, folder: str = "incoming") -> list[str]:
+        return sorted(path.name for path in (self.folder / folder).glob("*"))
+
+    def check(self) -> None:
+        """What lies on disk is what the store names, and nothing else."""
+        assert self.on_disk() == []
+        assert self.on_disk("originals") == sorted({document.sha256 for document in self.store.documents.values()})
+        for document in self.store.documents.values():
+            kept = self.ingester.originals.path(document.sha256).read_bytes()
+            assert hashlib.sha256(kept).hexdigest() == document.sha256
+
+
+async def state_of(job: Job, state: str) -> None:
+    """Until the job is in that state."""
+    async with asyncio.timeout(PATIENCE):
+        async for _ in job.states():
+            if job.state == state:
+                return
 
 
 @pytest.fixture
@@ -93,7 +123,7 @@ async def test_states_come_in_order_with_progress(rig: Rig, monkeypatch: pytest.
     count = job.total
     assert count > EMBED_BATCH
     steps = [("embedding", min(done, count), count) for done in range(0, count + EMBED_BATCH, EMBED_BATCH)]
-    assert seen == [("parsing", 0, 0), *steps, ("stored", count, count)]
+    assert seen == [("parsing", 0, 0), *steps, ("storing", count, count), ("stored", count, count)]
 
 
 async def test_a_watcher_sees_changes_until_the_end(rig: Rig) -> None:
@@ -101,7 +131,7 @@ async def test_a_watcher_sees_changes_until_the_end(rig: Rig) -> None:
     job = rig.submit("a.txt", LONG)
     seen = []
     async with asyncio.timeout(PATIENCE):
-        async for state in rig.ingester.watch(job):
+        async for state in job.states():
             seen.append(state.state)
             if state.state == "embedding":
                 rig.embedder.wait.set()
@@ -109,7 +139,7 @@ async def test_a_watcher_sees_changes_until_the_end(rig: Rig) -> None:
     assert "embedding" in seen
     assert seen[-1] == "stored"
     # Someone who comes late is told the end at once.
-    assert [late.state async for late in rig.ingester.watch(job)] == ["stored"]
+    assert [late.state async for late in job.states()] == ["stored"]
 
 
 async def test_an_unchanged_file_is_not_embedded_again(rig: Rig) -> None:
@@ -148,14 +178,15 @@ async def test_a_file_that_cannot_be_read_fails_alone(rig: Rig, name: str, conte
 async def test_what_fails_for_no_fault_of_the_file_keeps_the_queue_going_and_is_tried_again(rig: Rig) -> None:
     rig.store.error = RagError("SEARCH-003", reason="disk full", directory="d")
     first = rig.submit("a.txt", "text")
-    await rig.settle(kept=1)
+    await rig.settle()
     rig.store.error = None
     rig.embedder.error = ZeroDivisionError()
-    second = rig.submit("b.txt", "text")
-    await rig.settle(kept=2)
+    second = rig.submit("b.txt", "another text")
+    await rig.settle()
     rig.embedder.error = None
-    third = rig.submit("c.txt", "text")
-    await rig.settle(kept=2)
+    third = rig.submit("c.txt", "a third text")
+    await rig.settle()
+    assert len(rig.on_disk()) == 2
     assert [job.state for job in (first, second, third)] == ["failed", "failed", "stored"]
     assert [job.error and job.error.code for job in (first, second)] == ["SEARCH-003", "WS-999-INTERNAL_ERROR"]
     await rig.restart()
@@ -164,18 +195,13 @@ async def test_what_fails_for_no_fault_of_the_file_keeps_the_queue_going_and_is_
 
 
 async def test_a_lost_file_fails_alone(rig: Rig) -> None:
-    job = rig.ingester.prepare("a.txt")
-    rig.ingester.submit(job)
+    job = rig.ingester.incoming.prepare("a.txt")
+    job.content.write_text("text")
+    rig.ingester.incoming.submit(job)
+    job.content.unlink()
     rig.ingester.enqueue(job)
     await rig.settle()
     assert job.state == "failed"
-
-
-async def test_an_unsupported_type_is_refused_before_anything_is_written(rig: Rig) -> None:
-    with pytest.raises(RagError) as caught:
-        rig.ingester.prepare("a.exe")
-    assert caught.value.code == "DOC-001"
-    assert rig.on_disk() == []
 
 
 async def test_a_job_is_known_by_its_id(rig: Rig) -> None:
@@ -191,28 +217,279 @@ async def test_old_jobs_are_forgotten_but_never_one_that_has_not_ended(
 ) -> None:
     monkeypatch.setattr(ingest, "KEPT_JOBS", 2)
     rig.embedder.wait = asyncio.Event()
-    waiting = [rig.submit(f"{number}.txt", "text") for number in range(4)]
+    waiting = [rig.submit(f"{number}.txt", f"text {number}") for number in range(4)]
     assert all(rig.ingester.job(job.id) is job for job in waiting)
     rig.embedder.wait.set()
     await rig.settle()
+    assert len(rig.ingester.jobs()) == 2
     last = rig.submit("last.txt", "text")
-    with pytest.raises(RagError):
-        rig.ingester.job(waiting[0].id)
-    assert rig.ingester.job(waiting[-1].id) is waiting[-1]
     assert rig.ingester.job(last.id) is last
+    await rig.settle()
+    assert rig.ingester.jobs()[0] is last
+    forgotten = next(job for job in waiting if job not in rig.ingester.jobs())
+    with pytest.raises(RagError):
+        rig.ingester.job(forgotten.id)
+
+
+# Several at once.
+
+
+async def test_a_large_file_does_not_keep_small_ones_waiting(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "SMALL", 100)
+    never = rig.parser.wait = asyncio.Event()
+    large = [rig.submit(f"large{number}.txt", f"{number} {LONG}") for number in range(5)]
+    await until(lambda: len(rig.parser.names) == OPEN_JOBS)
+    rig.parser.wait = None
+    small = [rig.submit(f"small{number}.txt", f"text {number}") for number in range(5)]
+    async with asyncio.timeout(PATIENCE):
+        for job in small:
+            await state_of(job, "stored")
+    assert [job.state for job in large].count("queued") == 5 - OPEN_JOBS
+    never.set()
+    await rig.settle()
+    assert {job.state for job in large} == {"stored"}
+
+
+async def test_small_files_are_taken_in_order_and_so_many_at_a_time(rig: Rig) -> None:
+    rig.parser.wait = asyncio.Event()
+    jobs = [rig.submit(f"{number}.txt", f"text {number}") for number in range(6)]
+    at_once = OPEN_JOBS + OPEN_SMALL_JOBS
+    await until(lambda: [job.state for job in jobs].count("parsing") == at_once)
+    assert [job.state for job in jobs] == ["parsing"] * at_once + ["queued"] * (6 - at_once)
+    assert rig.ingester.jobs() == jobs
+    assert rig.ingester.job_counts() == {
+        "queued": 6 - at_once,
+        "running": at_once,
+        "stored": 0,
+        "failed": 0,
+        "cancelled": 0,
+    }
+    rig.parser.wait.set()
+    await rig.settle()
+    assert rig.ingester.job_counts()["stored"] == 6
+
+
+async def test_versions_of_one_file_never_overtake_each_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "SMALL", 100)
+    first = rig.parser.wait = asyncio.Event()
+    old = rig.submit("a.txt", LONG, "a")
+    await until(lambda: rig.parser.names)
+    rig.parser.wait = None
+    new, other = rig.submit("a.txt", "new", "a"), rig.submit("b.txt", "other", "b")
+    await state_of(other, "stored")
+    assert (old.state, new.state) == ("parsing", "queued")
+    first.set()
+    await rig.settle()
+    assert rig.texts() == {"b.txt": "other", "a.txt": "new"}
+    rig.check()
+
+
+async def test_the_next_file_is_parsed_while_one_is_embedded(rig: Rig) -> None:
+    rig.embedder.wait = asyncio.Event()
+    first = rig.submit("a.txt", LONG)
+    await state_of(first, "embedding")
+    second = rig.submit("b.txt", "text")
+    await state_of(second, "embedding")
+    assert (first.state, first.done) == ("embedding", 0)
+    rig.embedder.wait.set()
     await rig.settle()
 
 
-async def test_the_store_is_tidied_once_after_a_batch_and_not_for_nothing(rig: Rig) -> None:
-    for number in range(3):
-        rig.submit(f"{number}.txt", "text")
-    await until(lambda: rig.store.optimized)
-    for _ in range(2):
-        rig.submit("0.txt", "text")
+# Cancelling.
+
+
+@pytest.mark.parametrize("state", ["queued", "parsing", "embedding"])
+async def test_of_a_cancelled_job_nothing_is_left(rig: Rig, state: str) -> None:
+    held = asyncio.Event()
+    if state == "embedding":
+        rig.embedder.wait = held
+    else:
+        rig.parser.wait = held
+    jobs = [rig.submit(f"{number}.txt", f"text {number}") for number in range(OPEN_JOBS + OPEN_SMALL_JOBS + 1)]
+    job = jobs[-1] if state == "queued" else jobs[0]
+    await until(lambda: job.state == state and jobs[0].state != "queued")
+    await rig.ingester.cancel(job)
+    assert (job.state, job.error, job.document_id) == ("cancelled", None, "")
+    await rig.ingester.cancel(job)
+    held.set()
+    await rig.settle()
+    assert len(rig.texts()) == len(jobs) - 1
+    assert job.name not in rig.texts()
+    assert rig.ingester.job(job.id) is job
+    rig.check()
+
+
+async def test_a_job_that_is_being_stored_is_stored(rig: Rig) -> None:
+    held = rig.store.wait = asyncio.Event()
+    job = rig.submit("a.txt", "text")
+    await until(lambda: rig.store.upserts)
+    cancelled = asyncio.create_task(rig.ingester.cancel(job))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not cancelled.done()
+    held.set()
+    await cancelled
+    assert job.state == "stored"
+    assert rig.texts() == {"a.txt": "text"}
+    rig.check()
+
+
+async def test_cancelling_a_new_version_leaves_the_old_one(rig: Rig) -> None:
+    await rig.store_all(a="old")
+    rig.embedder.wait = asyncio.Event()
+    job = rig.submit("a.txt", "new", "a")
+    await state_of(job, "embedding")
+    await rig.ingester.cancel(job)
+    assert rig.texts() == {"a.txt": "old"}
+    rig.check()
+
+
+# The same content in several places.
+
+
+async def test_the_same_content_is_stored_once(rig: Rig) -> None:
+    first, second = await rig.store_all(a="text", b="text")
+    assert (second.state, second.document_id, second.duplicate) == ("stored", document_id("a"), True)
+    assert (first.document_id, first.duplicate, second.total) == (document_id("a"), False, first.total)
+    assert rig.texts() == {"a.txt": "text"}
+    rig.check()
+
+
+async def test_the_same_content_at_the_same_time_is_embedded_once(rig: Rig) -> None:
+    jobs = [rig.submit(f"{number}.txt", "text") for number in range(4)]
+    await rig.settle()
+    assert sorted(job.duplicate for job in jobs) == [False, True, True, True]
+    assert (len(rig.embedder.texts), rig.store.upserts) == (1, 1)
+    rig.check()
+
+
+async def test_content_stays_while_any_place_holds_it(rig: Rig) -> None:
+    await rig.store_all(a="text", b="text", c="text", d="other")
+    for origin, left in (("b", {"a", "d"}), ("a", {"c", "d"}), ("c", {"d"}), ("d", set[str]())):
+        await rig.ingester.forget(origin)
         await rig.settle()
-        # Waits for the next job: it is past its tidying.
-        await until(lambda: rig.ingester._queue._getters)  # type: ignore[attr-defined]
-    assert rig.store.optimized == 1
+        assert set(rig.texts()) == {f"{name}.txt" for name in left}
+        rig.check()
+
+
+async def test_content_is_found_without_a_gap_while_another_place_takes_it_over(rig: Rig) -> None:
+    await rig.store_all(a="text", b="text")
+    rig.embedder.wait = asyncio.Event()
+    await rig.ingester.forget("a")
+    await until(lambda: rig.ingester.job_counts()["running"])
+    assert rig.texts() == {"a.txt": "text"}
+    rig.embedder.wait.set()
+    await rig.settle()
+    assert rig.texts() == {"b.txt": "text"}
+    rig.check()
+
+
+async def test_a_takeover_goes_on_after_a_restart(rig: Rig) -> None:
+    await rig.store_all(a="text", b="text")
+    rig.embedder.wait = asyncio.Event()
+    await rig.ingester.forget("a")
+    await rig.restart()
+    rig.embedder.wait = None
+    await rig.restart()
+    await rig.settle()
+    assert rig.texts() == {"b.txt": "text"}
+    rig.check()
+
+
+async def test_a_place_that_vanishes_while_it_takes_over_takes_the_content_with_it(rig: Rig) -> None:
+    await rig.store_all(a="text", b="text")
+    rig.embedder.wait = asyncio.Event()
+    await rig.ingester.forget("a")
+    await rig.ingester.forget("b")
+    rig.embedder.wait.set()
+    await rig.settle()
+    assert rig.texts() == {}
+    rig.check()
+
+
+async def test_when_one_place_changes_the_others_keep_their_content(rig: Rig) -> None:
+    await rig.store_all(a="text", b="text", c="text")
+    await rig.store_all(a="new")
+    assert rig.texts() == {"a.txt": "new", "b.txt": "text"}
+    rig.check()
+    await rig.store_all(b="newer")
+    assert rig.texts() == {"a.txt": "new", "b.txt": "newer", "c.txt": "text"}
+    rig.check()
+
+
+async def test_a_file_that_becomes_what_another_holds_gives_up_its_own(rig: Rig) -> None:
+    await rig.store_all(a="text", b="other", c="other")
+    (job,) = await rig.store_all(b="text")
+    assert (job.duplicate, job.document_id) == (True, document_id("a"))
+    assert rig.texts() == {"a.txt": "text", "c.txt": "other"}
+    rig.check()
+    await rig.store_all(b="third")
+    await rig.ingester.forget("a")
+    await rig.settle()
+    assert rig.texts() == {"b.txt": "third", "c.txt": "other"}, "what b held before is not b's any more"
+    rig.check()
+
+
+async def test_a_file_that_was_moved_takes_its_document_along(rig: Rig, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.txt", tmp_path / "new.txt"
+    old.write_text("text")
+    await rig.ingester.add_file(old, "files/old.txt", str(old))
+    await rig.settle()
+    copy = await rig.ingester.add_file(old, "files/copy.txt", str(tmp_path / "copy.txt"))
+    await rig.settle()
+    assert copy.duplicate
+    old.rename(new)
+    job = await rig.ingester.add_file(new, "files/new.txt", str(new))
+    await rig.settle()
+    assert (job.document_id, job.duplicate) == (document_id(str(new)), False)
+    assert rig.texts() == {"files/new.txt": "text"}
+    rig.check()
+
+
+async def test_a_drive_that_is_away_is_no_move(rig: Rig, tmp_path: Path) -> None:
+    path = tmp_path / "drive" / "a.txt"
+    path.parent.mkdir()
+    path.write_text("text")
+    await rig.ingester.add_file(path, "a.txt", str(path))
+    await rig.settle()
+    path.parent.rename(tmp_path / "away")
+    job = await rig.ingester.add_file(tmp_path / "away" / "a.txt", "b.txt", str(tmp_path / "away" / "a.txt"))
+    await rig.settle()
+    assert job.duplicate
+    assert set(rig.texts()) == {"a.txt"}
+
+
+# Deleting.
+
+
+async def test_a_deleted_document_leaves_nothing_behind(rig: Rig) -> None:
+    await rig.store_all(a="text", b="text", c="other")
+    assert await rig.ingester.remove(document_id("a"))
+    assert not await rig.ingester.remove(document_id("a"))
+    assert rig.texts() == {"c.txt": "other"}
+    rig.check()
+
+
+async def test_deleting_a_document_stops_what_would_bring_it_back(rig: Rig) -> None:
+    await rig.store_all(a="text", b="text")
+    rig.embedder.wait = asyncio.Event()
+    new = rig.submit("a.txt", "new", "a")
+    await state_of(new, "embedding")
+    waiting = rig.submit("a.txt", "newer", "a")
+    assert await rig.ingester.remove(document_id("a"))
+    rig.embedder.wait.set()
+    await rig.settle()
+    assert {new.state, waiting.state} == {"cancelled"}
+    assert rig.texts() == {}
+    rig.check()
+
+
+async def test_a_start_sweeps_originals_that_no_document_names(rig: Rig) -> None:
+    await rig.store_all(a="text")
+    (rig.folder / "originals" / ("0" * 64)).write_text("orphan")
+    (rig.folder / "originals" / ".half").write_text("ha")
+    await rig.restart()
+    rig.check()
 
 
 # Across a restart.
@@ -221,7 +498,7 @@ async def test_the_store_is_tidied_once_after_a_batch_and_not_for_nothing(rig: R
 async def test_a_job_that_was_left_behind_is_taken_up(rig: Rig) -> None:
     rig.embedder.wait = asyncio.Event()
     running, waiting = rig.submit("a.txt", "first", "o1"), rig.submit("b.txt", "second", "o2")
-    async for job in rig.ingester.watch(running):
+    async for job in running.states():
         if job.state == "embedding":
             break
     await rig.ingester.close()
@@ -237,7 +514,7 @@ async def test_a_job_that_had_been_stored_already_is_not_stored_again(rig: Rig) 
     rig.submit("a.txt", "text")
     await rig.settle()
     # As if it had been killed between the commit and the removal of its files.
-    folder = rig.incoming / "left"
+    folder = rig.ingester.incoming.folder / "left"
     folder.mkdir()
     (folder / "content").write_text("text")
     (folder / "about.json").write_text(json.dumps({"name": "a.txt", "origin": "a.txt"}))
@@ -245,35 +522,6 @@ async def test_a_job_that_had_been_stored_already_is_not_stored_again(rig: Rig) 
     await rig.settle()
     assert rig.ingester.job("left").state == "stored"
     assert rig.store.upserts == 1
-
-
-async def test_what_was_never_submitted_is_removed(rig: Rig) -> None:
-    unfinished = rig.ingester.prepare("a.txt")
-    unfinished.content.write_text("half an upl")
-    described = rig.ingester.prepare("b.txt")
-    (described.folder / "about.json").write_text(json.dumps({"name": "b.txt", "origin": "b.txt"}))
-    damaged = rig.incoming / "damaged"
-    damaged.mkdir()
-    (damaged / "about.json").write_text("{")
-    assert len(rig.on_disk()) == 3
-    await rig.restart()
-    assert rig.on_disk() == []
-    assert rig.store.documents == {}
-
-
-async def test_a_stray_file_in_the_folder_does_not_stop_the_start(rig: Rig) -> None:
-    (rig.incoming / "Thumbs.db").write_text("x")
-    await rig.restart()
-    job = rig.submit("a.txt", "text")
-    await rig.ingester.join()
-    assert job.state == "stored"
-
-
-async def test_discarding_removes_what_a_job_has_on_disk(rig: Rig) -> None:
-    job = rig.ingester.prepare("a.txt")
-    job.content.write_text("text")
-    rig.ingester.discard(job)
-    assert rig.on_disk() == []
 
 
 # Local files.
@@ -287,45 +535,6 @@ async def test_a_local_file_is_copied_and_stays_where_it_is(rig: Rig, tmp_path: 
     assert job.state == "stored"
     assert rig.store.documents[document_id(str(path))].source == "folder/mine.txt"
     assert path.read_text() == "my text"
-
-
-async def test_a_local_file_that_cannot_be_taken_leaves_nothing_behind(rig: Rig, tmp_path: Path) -> None:
-    large = tmp_path / "large.txt"
-    large.write_bytes(b"x" * (rig.max_bytes + 1))
-    folder = tmp_path / "folder.txt"
-    folder.mkdir()
-    for path, code in ((large, "DOC-002"), (tmp_path / "no.txt", "DOC-008"), (folder, "DOC-008"), (ingest, "DOC-001")):
-        with pytest.raises(RagError) as caught:
-            path = path if isinstance(path, Path) else Path(str(path.__file__))
-            await rig.ingester.add_file(path, path.name, str(path))
-        assert caught.value.code == code
-    assert rig.on_disk() == []
-
-
-async def test_a_file_of_just_the_largest_size_is_taken(rig: Rig, tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_bytes(b"x" * rig.max_bytes)
-    rig.embedder.error = RagError("SEARCH-001")  # Its fate after it was taken is of no interest.
-    assert (await rig.ingester.add_file(path, "a.txt", "a")).name == "a.txt"
-    await rig.settle(kept=1)
-
-
-def test_files_are_found_sorted_without_hidden_ones(tmp_path: Path) -> None:
-    root = tmp_path / ".hidden parent" / "docs"
-    for name in ("b.md", "a.TXT", "sub/c.pdf", ".hidden.md", ".git/d.md", "e.exe", "sub/.f/g.md"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("x")
-    assert [source for source, _ in find_files(root)] == ["docs/a.TXT", "docs/b.md", "docs/sub/c.pdf"]
-    assert list(find_files(root / "b.md")) == [("b.md", root / "b.md")]
-    with pytest.raises(RagError) as caught:
-        list(find_files(root / "no"))
-    assert caught.value.code == "DOC-008"
-
-
-def test_the_same_origin_is_the_same_document() -> None:
-    assert document_id("/a") == document_id("/a") != document_id("/b")
-    # A path of Linux need not be Unicode.
-    assert len(document_id("/\udcb0\udca1.txt")) == 16
 
 
 @pytest.mark.parametrize(
@@ -371,7 +580,7 @@ def test_a_passage_is_embedded_below_the_names_that_its_text_does_not_say() -> N
 async def test_files_are_found_by_search_after_they_are_stored(tmp_path: Path) -> None:
     embedder = HashEmbedder()
     store = await LanceStore.open(tmp_path / "index", embedder=embedder.name, dimension=embedder.dimension)
-    ingester = Ingester(store, embedder, tmp_path / "incoming", 1 << 20)
+    ingester = Ingester(store, embedder, ThreadParser(), tmp_path, 1 << 20)
     await ingester.start()
     for version in ("배터리는 18개월 보증합니다.", "배터리는 24개월 보증합니다."):
         path = tmp_path / "보증.md"

@@ -218,3 +218,48 @@ def test_a_server_that_is_interrupted_ends_cleanly(starter_models: Path, tmp_pat
     assert server.stop(signal.SIGINT) in (0, 130)
     assert "Traceback" not in "".join(server.lines)
     assert not (tmp_path / "server.json").exists()
+
+
+@pytest.mark.model
+def test_documents_are_listed_and_deleted_with_and_without_a_server(starter_models: Path, tmp_path: Path) -> None:
+    data_dir, where = tmp_path / "data", directories(tmp_path / "data", starter_models)
+    for name in ("gnomon", "sextant", "copy of gnomon"):
+        (tmp_path / f"{name}.md").write_text(f"# {name.split()[-1]}\n\nAn instrument.\n")
+        run("ingest", *where, str(tmp_path / f"{name}.md"), check=0)
+    listed = run("documents", *where, check=0).stdout.split("\n")
+    assert [line.split()[-1] for line in listed if line] == ["sextant.md", "gnomon.md"], "the copy is no document more"
+    (id, passages, _) = run("documents", *where, "GNOMON", check=0).stdout.split()
+    assert passages == "1"
+    assert "1 documents deleted" in run("delete", *where, id, check=0).stdout
+    assert run("delete", *where, id, check=1).stderr.startswith("DOC-007")
+    server = start_server(data_dir, starter_models).wait()
+    try:
+        (id, _, name) = run("documents", *where, "sextant", check=0).stdout.split()
+        assert name == "sextant.md"
+        run("delete", *where, id, check=0)
+        assert run("documents", *where, "sextant", check=0).stdout == ""
+        assert run("delete", *where, id, check=1).stderr.startswith("DOC-007")
+    finally:
+        server.stop()
+
+
+@pytest.mark.model
+def test_a_watched_folder_is_followed(starter_models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "pump.md").write_text("# The Zorblax pump\n\nThe Zorblax pump weighs 37 kilograms.\n")
+    watch = ["--watch", str(folder), "--watch-seconds", "0.2", "--max-tokens", "4"]
+    server = start_server(tmp_path / "data", starter_models, watch).wait()
+    try:
+        documents = server.health()["documents"]
+        deadline = time.monotonic() + 60
+        while server.health()["documents"] == documents and time.monotonic() < deadline:
+            time.sleep(0.1)
+        sources = ask(server.ws_url, "How much does the Zorblax pump weigh?")[-2]["sources"]
+        assert sources[0]["metadata"]["source"] == "papers/pump.md"
+        (folder / "pump.md").unlink()
+        while server.health()["documents"] > documents and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert server.health()["documents"] == documents
+    finally:
+        server.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -121,3 +122,10 @@ def test_every_setting_is_in_the_guide(lang: str) -> None:
     guide = (GUIDES / lang / "04-settings.md").read_text(encoding="utf-8")
     missing = [setting.name for setting in TABLE if f"`{setting.flag}" not in guide or setting.variable not in guide]
     assert not missing
+
+
+def test_watched_folders_are_separated_as_the_system_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert settings.load({}, {}).watched() == []
+    given = os.pathsep.join(["~/docs", "", "/srv/한글 papers"])
+    assert settings.load({"watch": given}, {}).watched() == [tmp_path / "docs", Path("/srv/한글 papers")]

@@ -13,10 +13,10 @@ import jinja2
 from aiohttp import web
 
 from rag.errors import RagError
-from rag.service import Models, add_guides, open_chat, open_index
+from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
-from . import chat_ws, documents, middleware, ops, pages
+from . import chat_ws, documents, jobs, middleware, ops, pages, search
 from .keys import SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
@@ -45,9 +45,17 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/guides", pages.guides),
             web.get("/guides/{slug}", pages.guide),
             web.get("/chat-ws", chat_ws.chat_ws),
-            web.post("/search", documents.search),
-            web.post("/documents", documents.upload),
-            web.get("/documents/jobs/{id}/events", documents.job_events),
+            web.post("/search", search.search),
+            web.post("/documents", jobs.upload),
+            web.get("/documents", documents.list_documents),
+            web.get("/documents/jobs", jobs.list_jobs),
+            web.delete("/documents/jobs/{id}", jobs.cancel),
+            web.get("/documents/jobs/{id}/events", jobs.job_events),
+            web.get("/documents/stats", documents.stats),
+            web.get("/documents/{id}", documents.document),
+            web.delete("/documents/{id}", documents.delete),
+            web.get("/documents/{id}/text", documents.text),
+            web.get("/documents/{id}/original", documents.original),
             web.get("/health", ops.health),
             web.static("/static", pages.STATIC),
         ]
@@ -102,7 +110,8 @@ async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.
                 state.chat = chat
                 state.status = "ok"
                 log.info("ready after %.1f s", time.monotonic() - begun)
-                await stop.wait()
+                async with watching(settings, index):
+                    await stop.wait()
     except RagError as error:
         log.error("%s", error.text("en").message)
         state.error = error

@@ -1,111 +1,167 @@
-"""Documents over HTTP: upload, progress and search. Thin: decode, call `rag`, encode."""
+"""Stored documents over HTTP: list, text, original, deletion. Thin: decode, call `rag`, encode."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
+from dataclasses import asdict
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from aiohttp import BodyPartReader, web
-from pydantic import BaseModel, Field, StrictInt, TypeAdapter
+from aiohttp import hdrs, web
+from pydantic import BaseModel, Field, TypeAdapter
 
+from rag.durable import bytes_in
 from rag.errors import RagError
-from rag.ingest import Ingester, Job
-from rag.protocol import Content, load_object, source_of, validate
+from rag.incoming import Job, document_id
+from rag.loaders import suffix
+from rag.protocol import validate
+from rag.service import Index
+from rag.types import Document
 
-from .keys import STATE
-from .middleware import lang_of
+from .keys import SETTINGS, STATE
+from .middleware import CONTENT_POLICY
+from .replies import reply
 
-WRITE_SIZE = 1 << 20
-
-
-class Search(BaseModel):
-    query: Content
-    k: Annotated[StrictInt, Field(ge=1, le=100)] = 5
-
-
-_SEARCH = TypeAdapter(Search)
-
-
-async def search(request: web.Request) -> web.Response:
-    """`POST /search` {"query", "k"} → {"sources": […]} in the shape of `stream_sources`."""
-    asked = validate(_SEARCH, load_object(await request.read()))
-    index = request.app[STATE].ready_index()
-    passages = await index.retriever.search(asked.query, asked.k)
-    return web.json_response({"sources": [source_of(passage) for passage in passages]}, dumps=_dumps)
+# Characters of a text in one answer.
+MAX_TEXT = 1_000_000
+# What a browser may show in its own window; it runs nothing of what stands in it.
+SHOWN = {"pdf": "application/pdf"}
+Start = Annotated[int, Field(ge=0)]
 
 
-async def upload(request: web.Request) -> web.Response:
-    """`POST /documents`, multipart: files in `files` → 202 {"jobs": [{"id", "name"}]}.
+class Listing(BaseModel):
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    page_size: Annotated[int, Field(ge=1, le=200)] = 50
+    q: Annotated[str, Field(max_length=200)] = ""
 
-    A field `origin` before a file says where it comes from: the same origin replaces its document.
+
+class Span(BaseModel):
+    start: Start = 0
+    end: Start = MAX_TEXT
+
+
+_LISTING = TypeAdapter(Listing)
+_SPAN = TypeAdapter(Span)
+
+
+async def list_documents(request: web.Request) -> web.Response:
+    """`GET /documents?page&page_size&q` → {"documents": […], "total"}, the newest first, of those whose name holds `q`.
+
+    New documents that are being worked on stand first, with the state of their job as `status`, which is `stored` for
+    all others: those would survive a kill.
     """
-    ingester = request.app[STATE].ready_index().ingester
-    if not request.content_type.startswith("multipart/"):
-        raise RagError("WS-002-VALIDATION_ERROR", field="files", rule="rule:files")
-    jobs: list[Job] = []
-    try:
-        origin = ""
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader):
-                continue
-            if part.name == "origin":
-                origin = (await part.text())[:4096]
-            elif part.name == "files" and part.filename:
-                jobs.append(await _receive(ingester, part, origin))
-                origin = ""
-    except BaseException as error:
-        # Nothing of a request that failed half-way is kept.
-        for job in jobs:
-            await asyncio.to_thread(ingester.discard, job)
-        if isinstance(error, ValueError):
-            raise RagError("HTTP-400") from error
-        raise
-    if not jobs:
-        raise RagError("WS-002-VALIDATION_ERROR", field="files", rule="rule:files")
-    for job in jobs:
-        await asyncio.to_thread(ingester.submit, job)
-        ingester.enqueue(job)
-    return web.json_response({"jobs": [{"id": job.id, "name": job.name} for job in jobs]}, status=202, dumps=_dumps)
+    asked = validate(_LISTING, request.query)
+    index = request.app[STATE].ready_index()
+    coming = [job for job in index.ingester.working() if job.is_new and asked.q.casefold() in job.name.casefold()]
+    first = (asked.page - 1) * asked.page_size
+    rows = [_coming(job) for job in coming[first : first + asked.page_size]]
+    stored, total = await index.store.list_documents(asked.q, max(0, first - len(coming)), asked.page_size - len(rows))
+    return reply({"documents": rows + [_stored(document) for document in stored], "total": total + len(coming)})
 
 
-async def _receive(ingester: Ingester, part: BodyPartReader, origin: str) -> Job:
-    """Write the part to disk as it comes. Raises `RagError` DOC-001 or DOC-002."""
-    job = await asyncio.to_thread(ingester.prepare, _safe_name(part.filename or ""), origin)
-    try:
-        size = 0
-        with await asyncio.to_thread(job.content.open, "wb") as file:
-            while data := await part.read_chunk(WRITE_SIZE):
-                size += len(data)
-                ingester.check_size(job, size)
-                await asyncio.to_thread(file.write, data)
-    except BaseException:
-        await asyncio.to_thread(ingester.discard, job)
-        raise
-    return job
+def _coming(job: Job) -> dict[str, Any]:
+    return {
+        "id": document_id(job.origin),
+        "name": job.name,
+        "type": suffix(job.name).removeprefix("."),
+        "bytes": job.size,
+        "passages": job.total,
+        "status": job.state,
+        "added": None,
+        "job": job.id,
+    }
 
 
-def _safe_name(name: str) -> str:
-    """A name to show; it is never used as a path on this machine."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    return "/".join("".join(c for c in part if c.isprintable()) for part in parts)[-300:]
+def _stored(document: Document) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "name": document.source,
+        "type": document.type,
+        "bytes": document.bytes,
+        "passages": document.passages,
+        "status": "stored",
+        "added": document.added or None,
+    }
 
 
-async def job_events(request: web.Request) -> web.StreamResponse:
-    """`GET /documents/jobs/{id}/events`: server-sent events `job` until the job has ended."""
-    ingester = request.app[STATE].ready_index().ingester
-    job = ingester.job(request.match_info["id"])
-    response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+async def document(request: web.Request) -> web.Response:
+    """`GET /documents/{id}` → the row of the list with `title`, `sha256`, `pages` (how many) and `characters`."""
+    _, found = await _find(request)
+    more = {
+        "title": found.title,
+        "sha256": found.sha256,
+        "pages": len(found.pages),
+        "characters": len(found.text),
+    }
+    return reply(_stored(found) | more)
+
+
+async def text(request: web.Request) -> web.Response:
+    """`GET /documents/{id}/text?start&end` → {"id", "start", "end", "text", "total", "pages"}, counted in characters.
+
+    `pages` are those that the part touches. A part is at most `MAX_TEXT` characters long; `end` says where it ends.
+    """
+    asked = validate(_SPAN, request.query)
+    _, found = await _find(request)
+    total = len(found.text)
+    start = min(asked.start, total)
+    end = max(start, min(asked.end, start + MAX_TEXT, total))
+    pages = [asdict(page) for page in found.pages if page.start < end and page.end > start]
+    part = found.text[start:end]
+    return reply({"id": found.id, "start": start, "end": end, "text": part, "total": total, "pages": pages})
+
+
+async def original(request: web.Request) -> web.StreamResponse:
+    """`GET /documents/{id}/original`: the file as it was added, to be saved; with `?inline=1` a PDF to be shown."""
+    index, found = await _find(request)
+    path = index.ingester.originals.path(found.sha256)
+    if not await asyncio.to_thread(path.is_file):
+        raise RagError("DOC-008", file=found.source)
+    shown = SHOWN.get(found.type) if request.query.get("inline") == "1" else None
+    name = quote(found.source.rpartition("/")[2], safe="")
+    policy = CONTENT_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'") if shown else "sandbox"
+    headers = {
+        hdrs.CONTENT_TYPE: shown or "application/octet-stream",
+        hdrs.CONTENT_DISPOSITION: f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{name}",
+        "Content-Security-Policy": policy,
+        hdrs.CACHE_CONTROL: "private, no-cache",
+    }
+    return web.FileResponse(path, headers=headers)
+
+
+async def delete(request: web.Request) -> web.Response:
+    """`DELETE /documents/{id}` → 204: nothing of the document is left, neither in the index nor its original."""
+    index = request.app[STATE].ready_index()
+    if not await index.ingester.remove(request.match_info["id"]):
+        raise RagError("DOC-007", file=request.match_info["id"])
+    return web.Response(status=204)
+
+
+async def stats(request: web.Request) -> web.Response:
+    """`GET /documents/stats`: how many documents and passages, their bytes on disk, the jobs, and the rebuilding."""
+    index = request.app[STATE].ready_index()
+    folder = request.app[SETTINGS].data_dir
+    documents, passages = await index.store.counts()
+    rebuilding = index.store.rebuilding()
+    originals = await asyncio.to_thread(bytes_in, index.ingester.originals.folder)
+    indexed = await asyncio.to_thread(bytes_in, folder / "index")
+    return reply(
+        {
+            "documents": documents,
+            "passages": passages,
+            "bytes": originals + indexed,
+            "originals_bytes": originals,
+            "index_bytes": indexed,
+            "jobs": index.ingester.job_counts(),
+            "rebuilding": dict(zip(("done", "total"), rebuilding, strict=True)) if rebuilding else None,
+        }
     )
-    await response.prepare(request)
-    lang = lang_of(request)
-    with contextlib.suppress(ConnectionError):
-        async for state in ingester.watch(job):
-            await response.write(f"event: job\ndata: {_dumps(state.body(lang))}\n\n".encode())
-    return response
 
 
-def _dumps(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False)
+async def _find(request: web.Request) -> tuple[Index, Document]:
+    """Raises `RagError` DOC-007."""
+    index = request.app[STATE].ready_index()
+    found = await index.store.document(request.match_info["id"])
+    if found is None:
+        raise RagError("DOC-007", file=request.match_info["id"])
+    return index, found

@@ -7,16 +7,17 @@ import { fillSolutions, fromTemplate } from './turn.js';
  * @typedef {object} Job
  * @property {string} id
  * @property {string} name
- * @property {'queued'|'parsing'|'embedding'|'stored'|'failed'|'cancelled'} state
+ * @property {'queued'|'parsing'|'embedding'|'storing'|'stored'|'failed'|'cancelled'} state
  * @property {number} done passages
  * @property {number} total passages
+ * @property {boolean} [duplicate] its content was there already
  * @property {ErrorBody|null} error
  */
 
 /** @typedef {{error_code: string, message: string, solutions: string[]}} ErrorBody */
 
 const LAST = new Set(['stored', 'failed', 'cancelled']);
-const WITH_BAR = new Set(['job_uploading', 'job_parsing', 'job_embedding', 'job_embedding_start']);
+const WITH_BAR = new Set(['job_uploading', 'job_parsing', 'job_embedding', 'job_embedding_start', 'job_storing']);
 
 /** Browsers open about six HTTP/1.1 connections to a host, and the page needs some for itself. */
 const STREAMS_AT_ONCE = 3;
@@ -197,7 +198,7 @@ class JobRow {
 
   /** @param {Job} job */
   update(job) {
-    const { state, done, total } = job;
+    const { state, done, total, duplicate } = job;
     if (state === 'failed' && job.error) return this.fail(job.error);
     const bar = this.element.querySelector('progress');
     if (state === 'embedding' && total > 0) {
@@ -207,6 +208,7 @@ class JobRow {
       bar.removeAttribute('value');
     }
     this.element.dataset.state = state;
+    if (duplicate) return this.state('job_duplicate');
     this.state(state === 'embedding' && !(total > 0) ? 'job_embedding_start' : `job_${state}`, { done, total });
   }
 

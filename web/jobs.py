@@ -1,0 +1,113 @@
+"""Documents on their way in, over HTTP: upload, progress and cancelling. Thin: decode, call `rag`, encode."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiohttp import BodyPartReader, web
+
+from rag.errors import RagError
+from rag.incoming import Incoming, Job
+
+from .keys import STATE
+from .middleware import lang_of
+from .replies import dumps, reply
+
+WRITE_SIZE = 1 << 20
+# Seconds of silence after which a line is sent that says nothing, so that nobody between takes the line for dead.
+HEARTBEAT = 15.0
+LISTED_JOBS = 200
+
+
+async def upload(request: web.Request) -> web.Response:
+    """`POST /documents`, multipart: files in `files` → 202 {"jobs": [{"id", "name"}]}. What is accepted is on disk.
+
+    A field `origin` before a file says where it comes from: the same origin replaces its document.
+    """
+    ingester = request.app[STATE].ready_index().ingester
+    if not request.content_type.startswith("multipart/"):
+        raise RagError("WS-002-VALIDATION_ERROR", field="files", rule="rule:files")
+    jobs: list[Job] = []
+    try:
+        origin = ""
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader):
+                continue
+            if part.name == "origin":
+                origin = (await part.text())[:4096]
+            elif part.name == "files" and part.filename:
+                jobs.append(await _receive(ingester.incoming, part, origin))
+                origin = ""
+    except BaseException as error:
+        # Nothing of a request that failed half-way is kept.
+        for job in jobs:
+            await asyncio.to_thread(ingester.incoming.discard, job)
+        if isinstance(error, ValueError):
+            raise RagError("HTTP-400") from error
+        raise
+    if not jobs:
+        raise RagError("WS-002-VALIDATION_ERROR", field="files", rule="rule:files")
+    for job in jobs:
+        await asyncio.to_thread(ingester.incoming.submit, job)
+        ingester.enqueue(job)
+    return reply({"jobs": [{"id": job.id, "name": job.name} for job in jobs]}, status=202)
+
+
+async def _receive(incoming: Incoming, part: BodyPartReader, origin: str) -> Job:
+    """Write the part to disk as it comes. Raises `RagError` DOC-001 or DOC-002."""
+    job = await asyncio.to_thread(incoming.prepare, _safe_name(part.filename or ""), origin)
+    try:
+        size = 0
+        with await asyncio.to_thread(job.content.open, "wb") as file:
+            while data := await part.read_chunk(WRITE_SIZE):
+                size += len(data)
+                incoming.check_size(job, size)
+                await asyncio.to_thread(file.write, data)
+    except BaseException:
+        await asyncio.to_thread(incoming.discard, job)
+        raise
+    return job
+
+
+def _safe_name(name: str) -> str:
+    """A name to show; it is never used as a path on this machine."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return "/".join("".join(c for c in part if c.isprintable()) for part in parts)[-300:]
+
+
+async def list_jobs(request: web.Request) -> web.Response:
+    """`GET /documents/jobs` → {"jobs": […], "total"}: those being worked on, those that wait, those that have ended."""
+    jobs = request.app[STATE].ready_index().ingester.jobs()
+    lang = lang_of(request)
+    return reply({"jobs": [job.body(lang) for job in jobs[:LISTED_JOBS]], "total": len(jobs)})
+
+
+async def job_events(request: web.Request) -> web.StreamResponse:
+    """`GET /documents/jobs/{id}/events`: server-sent events `job` until the job has ended."""
+    job = request.app[STATE].ready_index().ingester.job(request.match_info["id"])
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    )
+    await response.prepare(request)
+    lang = lang_of(request)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            changed = job.changed
+            await response.write(f"event: job\ndata: {dumps(job.body(lang))}\n\n".encode())
+            if job.ended:
+                break
+            while not changed.is_set():
+                try:
+                    await asyncio.wait_for(changed.wait(), HEARTBEAT)
+                except TimeoutError:
+                    await response.write(b": \n\n")
+    return response
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """`DELETE /documents/jobs/{id}` → the job as it has ended: nothing is left of it, unless it was stored before."""
+    ingester = request.app[STATE].ready_index().ingester
+    job = ingester.job(request.match_info["id"])
+    await ingester.cancel(job)
+    return reply(job.body(lang_of(request)))
