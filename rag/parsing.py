@@ -53,6 +53,7 @@ class Parser:
         self._turn = asyncio.Lock()
         self._child: Process | None = None
         self._rest: asyncio.TimerHandle | None = None
+        self._dying: set[asyncio.Task[None]] = set()
 
     async def parse(self, name: str, path: Path) -> Loaded:
         """The text of the file at `path`, which is called `name`. Cancelling the call ends the work.
@@ -91,10 +92,8 @@ class Parser:
         """End the child, whatever it does."""
         if self._rest:
             self._rest.cancel()
-        child = self._child
         self._kill()
-        if child:
-            await child.wait()
+        await asyncio.gather(*self._dying)
 
     async def _ask(self, name: str, path: Path) -> tuple[dict[str, Any], str]:
         child = await self._running()
@@ -124,11 +123,22 @@ class Parser:
         if child:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
+            burial = asyncio.create_task(_bury(child))
+            self._dying.add(burial)
+            burial.add_done_callback(self._dying.discard)
 
     def _dismiss(self) -> None:
         """Let a child go that has had nothing to do."""
         if not self._turn.locked():
             self._kill()
+
+
+async def _bury(child: Process) -> None:
+    """Wait for the child's end and that of its pipes; a loop that is closed before leaves them open."""
+    # The call that is still reading notices the end by itself.
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        await child.communicate()
+    await child.wait()
 
 
 def _request(name: str, path: Path) -> bytes:

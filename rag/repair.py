@@ -21,11 +21,16 @@ log = logging.getLogger(__name__)
 
 
 def repair(folder: Path) -> list[str]:
-    """Remove the newest versions while they are damaged; the names of their files. Blocks.
+    """Remove the newest versions while they are damaged, and what was never finished; the versions' files. Blocks.
 
     Leaves everything as it is if no version is whole: somebody may still want to look at it.
     """
-    damaged = [file.name for part in ("data", "_deletions") for file in _files(folder / part) if not is_whole(file)]
+    parts = [file for part in ("data", "_deletions") for file in _files(folder / part)]
+    for file in parts:
+        # What was being written: no version names it.
+        if file.name.startswith("."):
+            file.unlink()
+    damaged = [file.name for file in parts if file.exists() and not is_whole(file)]
     removed: list[Path] = []
     # Their names count downwards, so that the newest is the first.
     for manifest in sorted(_files(folder / "_versions")):

@@ -247,7 +247,7 @@ class Table:
 
     def _fragments_with_deleted(self) -> list[int]:
         folder = self._folder / "_deletions"
-        return sorted({int(file.name.split("-")[0]) for file in folder.iterdir()}) if folder.is_dir() else []
+        return sorted({int(file.name.split("-")[0]) for file in folder.glob("[0-9]*-*")})
 
     async def drop_damaged_indexes(self) -> None:
         """They are made anew by `make_indexes` and `index_vectors`."""

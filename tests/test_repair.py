@@ -105,6 +105,15 @@ async def test_a_damaged_index_is_made_anew(tmp_path: Path, damage: Callable[[Pa
     assert await ids(tmp_path) == ["first", "second"]
 
 
+async def test_a_file_that_was_being_written_goes(tmp_path: Path) -> None:
+    folder = await two_versions(tmp_path)
+    (folder / "_deletions").mkdir(exist_ok=True)
+    for part in ("data", "_deletions"):
+        (folder / part / ".tmp9VEIhy").write_bytes(b"half")
+    assert await ids(tmp_path) == ["first", "second"]
+    assert not list(folder.rglob(".tmp*"))
+
+
 async def test_a_whole_table_is_left_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     await two_versions(tmp_path)
     assert await ids(tmp_path) == ["first", "second"]
