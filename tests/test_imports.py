@@ -49,6 +49,8 @@ ARROWS: dict[str, set[str]] = {
     "folders": {"loaders", "errors"},
     "ingest": {"incoming", "originals", "origins", "durable", "loaders", "chunking", "errors", "types"},
     "watch": {"ingest", "folders", "durable", "errors"},
+    "evidence": {"ranking", "chunking", "types"},
+    "spans": {"ranking", "evidence"},
     "prompt": {"ranking", "chunking", "errors", "types"},
     "chat": {"protocol", "sessions", "retrieval", "prompt", "errors", "types"},
     "service": set(RAG) - {"service", "doctor"},

@@ -1,0 +1,210 @@
+"""Pure: the sentences that bear on a question, and whether they answer it at all.
+
+A sentence is weighed by a few signals, each from 0 to 1. Their weights are rounded from fits on each half of the
+articles of two question sets, English and Korean (tests/bench/answers measures them).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from . import ranking
+from .chunking import in_context, sentences
+from .types import Passage
+
+Kind = Literal["time", "number", "person", "place", "thing"]
+
+# So many of the best sentences by words are worth embedding; more change nothing.
+EMBEDDED = 4
+# A "sentence" beyond this many characters is a table or a listing; it is cut.
+LONGEST = 400
+
+# What the signals weigh: the question's words in the sentence, those that only the sentence before has (it tells what
+# "he" is), the passage's score, whether the sentence has what is asked for (a date, a number, a name), the cosine.
+COVER = 1.0
+BEFORE = 0.3
+PASSAGE = 0.65
+FITS = 0.25
+COSINE = 0.75
+
+# Of `bears`: the logistic function of the best passage's score and the best sentence's share of the question.
+# Passages of an index without the answer score lower where a vector has its part of the score, as it has not in a
+# script that the embedder does not know.
+BEARS_PASSAGE = 14.0
+BEARS_COVER = 3.5
+BEARS_BIAS = -6.8
+BEARS_UNSPACED = -1.6
+
+_LIST_MARK = re.compile(r"(?:[-*•]|\d+[.)])\s+")
+_BREAK = re.compile(r"[;,:|\n]\s*|\s+")
+_LETTER = re.compile(r"[^\W\d_]")
+_NAME = re.compile(r"(?<=[^.!?]\s)[A-Z]\w+")
+_MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+DATE = re.compile(rf"\b{_MONTH}\b|\b(?:1\d|20)\d\ds?\b|\b\w+ century\b|\b\d+ BC\b|\d+\s?(?:년|월|일|세기)", re.I)
+NUMBER = re.compile(
+    r"\d[\d.,]*|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred"
+    r"|thousand|million|billion|half|third|quarter|once|twice|dozen)\b"
+    r"|(?:한|두|세|네|다섯|여섯|일곱|여덟|아홉|열)\s?(?:명|개|번|차례|가지|살|곳)",
+    re.I,
+)
+_KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    (
+        "time",
+        re.compile(
+            r"\bwhen\b|\b(?:what|which)\b.{0,12}\b(?:years?|dates?|days?|months?|century|decade|season)\b"
+            r"|언제|몇\s?(?:년|월|일|세기)|[년연]도(?:는|가|인)|날짜|시기는|날은|해는|세기는",
+            re.I,
+        ),
+    ),
+    (
+        "number",
+        re.compile(
+            r"\bhow (?:many|much|long|old|far|tall|high|big|large|fast|often|deep|wide)\b|\bpercent|\bpopulation\b"
+            r"|\bnumber\b|몇|얼마|개수|갯수|인구|비율|횟수|\s수는|기간은|나이는|점수는|퍼센트|금액|가격",
+            re.I,
+        ),
+    ),
+    ("person", re.compile(r"\bwho(?:m|se)?\b|누구|누가|사람|인물|대통령은|감독은|작가|배우|선수는", re.I)),
+    (
+        "place",
+        re.compile(
+            r"\bwhere\b|\b(?:what|which) (?:city|country|state|continent|town|region)\b"
+            r"|어디|장소|나라|도시|국가는|지역|곳은",
+            re.I,
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A sentence: `document.text[start:end] == text`, with the place of its passage in the list of passages.
+
+    `score`, 0 to 1, orders the sentences for one question; `cover` is the share of the question that the sentence says.
+    """
+
+    passage: int
+    start: int
+    end: int
+    text: str
+    score: float = 0.0
+    cover: float = 0.0
+
+
+def kind_of(question: str) -> Kind:
+    """What the question asks for, by its words."""
+    return next((kind for kind, words in _KINDS if words.search(question)), "thing")
+
+
+def gather(passages: Sequence[Passage]) -> list[Evidence]:
+    """The sentences of the passages that can be quoted, in order, each once; not yet weighed."""
+    found: list[Evidence] = []
+    seen: set[str] = set()
+    for place, passage in enumerate(passages):
+        for start, end in sentence_spans(passage.text):
+            text = passage.text[start:end]
+            plain = " ".join(text.casefold().split())
+            if plain not in seen:
+                seen.add(plain)
+                found.append(Evidence(place, passage.start + start, passage.start + end, text))
+    return found
+
+
+def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where the sentences that can be quoted lie in a text: neither headings nor questions, without list marks."""
+    position = 0
+    for sentence in sentences(text):
+        start = text.index(sentence, position)
+        position = end = start + len(sentence)
+        if mark := _LIST_MARK.match(text, start, end):
+            start = mark.end()
+        if not sentence.startswith("#") and not sentence.endswith(("?", "？")):
+            yield from (span for span in _cut(text, start, end) if _LETTER.search(text, *span))
+
+
+def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Pieces of at most `LONGEST` characters, cut at a sign or else at a space."""
+    while end - start > LONGEST:
+        breaks = list(_BREAK.finditer(text, start + LONGEST // 2, start + LONGEST))
+        signs = [found for found in breaks if found.group().strip()] or breaks
+        stop, following = signs[-1].span() if signs else (start + LONGEST, start + LONGEST)
+        yield start, stop
+        start = following
+    if start < end:
+        yield start, end
+
+
+def rank(question: str, passages: Sequence[Passage], gathered: Sequence[Evidence]) -> list[Evidence]:
+    """The gathered sentences with their scores, best first, by words alone."""
+    weights, held = _held(question, gathered)
+    kind = kind_of(question)
+    lower = question.lower()
+    scored = []
+    for place, sentence in enumerate(gathered):
+        here = held[place]
+        before = held[place - 1] if place and gathered[place - 1].passage == sentence.passage else set()
+        cover = sum(weights[term] for term in here)
+        score = (
+            COVER * cover
+            + BEFORE * sum(weights[term] for term in before - here)
+            + PASSAGE * passages[sentence.passage].score
+            + FITS * fits(kind, sentence.text, lower)
+        )
+        scored.append(replace(sentence, score=min(1.0, score / (COVER + PASSAGE + FITS)), cover=cover))
+    return sorted(scored, key=lambda sentence: -sentence.score)
+
+
+def in_passage(sentence: Evidence, passages: Sequence[Passage]) -> str:
+    """A sentence as it is embedded: below the title and headings of its passage, which tell what it is about."""
+    return in_context(replace(passages[sentence.passage], text=sentence.text))
+
+
+def refine(ranked: Sequence[Evidence], cosines: Sequence[float]) -> list[Evidence]:
+    """The same sentences, the first of them in a better order.
+
+    `cosines`: of the first sentences, as `in_passage` gives them, with the question, as many as were embedded; of use
+    only where the embedder knows the question's language.
+    """
+    whole = COVER + PASSAGE + FITS
+    first = [
+        replace(sentence, score=(whole * sentence.score + COSINE * max(0.0, cosine)) / (whole + COSINE))
+        for sentence, cosine in zip(ranked, cosines, strict=False)
+    ]
+    return sorted(first, key=lambda sentence: -sentence.score) + list(ranked[len(first) :])
+
+
+def _held(question: str, gathered: Sequence[Evidence]) -> tuple[dict[str, float], list[set[str]]]:
+    """The question's terms with their weights, rare ones more, the sum being 1; and which of them each sentence has."""
+    asked = ranking.asked(question)
+    held = [asked.keys() & ranking.terms(sentence.text) for sentence in gathered]
+    weights = {}
+    for term, weight in asked.items():
+        holding = sum(term in terms for terms in held)
+        weights[term] = weight * math.log(1 + (len(held) - holding + 0.5) / (holding + 0.5))
+    total = sum(weights.values()) or 1.0
+    return {term: weight / total for term, weight in weights.items()}, held
+
+
+def fits(kind: Kind, text: str, question: str) -> bool:
+    """Whether the text has what such a question asks for, other than what the lower-case question says itself."""
+    if kind == "thing" or (kind in ("person", "place") and ranking.has_unspaced(text)):
+        return True
+    sought = {"time": DATE, "number": NUMBER}.get(kind, _NAME)
+    return any(match.group().lower() not in question for match in sought.finditer(text))
+
+
+def bears(question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> float:
+    """How likely it is that the passages answer the question, 0 to 1; below 0.5 the documents do not tell.
+
+    Measured with articles left out of the index (tests/bench/answers).
+    """
+    if not ranked:
+        return 0.0
+    power = BEARS_BIAS + BEARS_PASSAGE * max(passage.score for passage in passages) + BEARS_COVER * ranked[0].cover
+    if ranking.has_unspaced(question):
+        power += BEARS_UNSPACED
+    return 1 / (1 + math.exp(-power))

@@ -1,0 +1,1 @@
+"""How good answers are: their evidence, measured without a model that writes."""
