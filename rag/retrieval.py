@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -77,25 +78,34 @@ def trust(query: str, tokens: int) -> float:
 
 def distinct(passages: Sequence[Passage]) -> list[Passage]:
     """The passages, best first, without those that say nearly the same as a better one."""
-    kept: list[tuple[Passage, str]] = []
+    kept: list[Passage] = []
+    texts: list[_Text] = []
     for passage in passages:
-        plain = " ".join(passage.text.casefold().split())
-        if not any(_nearly_same(plain, other) for _, other in kept):
-            kept.append((passage, plain))
-    return [passage for passage, _ in kept]
+        text = _Text(" ".join(passage.text.casefold().split()))
+        if not any(text.nearly_is(other) for other in texts):
+            kept.append(passage)
+            texts.append(text)
+    return kept
 
 
-def _nearly_same(one: str, other: str) -> bool:
-    """Whether the Jaccard similarity of their shingles is high (Broder, 1997)."""
-    if one == other or min(len(one), len(other)) < SAME * max(len(one), len(other)) - SHINGLE:
-        return one == other
-    a, b = _shingles(one), _shingles(other)
-    common = len(a & b)
-    return common > SAME * (len(a) + len(b) - common)
+class _Text:
+    """A text to compare with others."""
 
+    def __init__(self, plain: str) -> None:
+        self.plain = plain
 
-def _shingles(plain: str) -> set[str]:
-    return {plain[start : start + SHINGLE] for start in range(max(1, len(plain) - SHINGLE + 1))}
+    @cached_property
+    def shingles(self) -> set[str]:
+        return {self.plain[start : start + SHINGLE] for start in range(max(1, len(self.plain) - SHINGLE + 1))}
+
+    def nearly_is(self, other: _Text) -> bool:
+        """Whether the Jaccard similarity of their shingles is high (Broder, 1997)."""
+        lengths = sorted((len(self.plain), len(other.plain)))
+        if self.plain == other.plain or lengths[0] < SAME * lengths[1] - SHINGLE:
+            return self.plain == other.plain
+        a, b = self.shingles, other.shingles
+        common = len(a & b)
+        return common > SAME * (len(a) + len(b) - common)
 
 
 def joined(passages: Sequence[Passage]) -> list[Passage]:
