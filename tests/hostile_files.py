@@ -62,6 +62,9 @@ def lying_bomb(path: str, mebibytes: int, data: bytes) -> bytes:
     return bytes(whole.replace(size, (100).to_bytes(4, "little")))
 
 
+SHEET_NAMES = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+
+
 def sparse_sheet(mebibytes: int) -> bytes:
     """A workbook of a few MiB whose one sheet unpacks to so many: hardly a value, and much between."""
     parts = parts_of(xlsx({"S": ""})) | {"noise.bin": random.Random(2).randbytes(6 << 20)}
@@ -69,7 +72,7 @@ def sparse_sheet(mebibytes: int) -> bytes:
     buffer = io.BytesIO(packed(parts))
     sheet = "xl/worksheets/sheet1.xml"
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive, archive.open(sheet, "w") as part:
-        part.write(b"<worksheet><sheetData>" + inline_row("a").encode())
+        part.write(f'<worksheet xmlns="{SHEET_NAMES}"><sheetData>'.encode() + inline_row("a").encode())
         for _ in range(mebibytes):
             part.write(b" " * (1 << 20))
         part.write(b"</sheetData></worksheet>")
@@ -223,7 +226,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: xlsx({"S": inline_row("a") + '<row r="1048576"><c r="XFD1048576"><v>7</v></c></row>'}),
         "",
     ),
-    "sparse.xlsx": (lambda: sparse_sheet(900), ""),
+    "sparse.xlsx": (lambda: sparse_sheet(400), ""),
     "repeated.ods": (
         lambda: opendocument(
             "spreadsheet",

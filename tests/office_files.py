@@ -7,11 +7,14 @@ import zipfile
 from collections.abc import Mapping
 
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_W = f'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" xmlns:r="{_OFFICE}"'
+_CORE = "http://schemas.openxmlformats.org/package/2006/relationships/metadata/core-properties"
+_MAIN = "application/vnd.openxmlformats-officedocument"
+_MC = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+_W = f'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" xmlns:r="{_OFFICE}" {_MC}'
 _S = f'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="{_OFFICE}"'
 _P = (
     'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
-    f' xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" xmlns:r="{_OFFICE}"'
+    f' xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" xmlns:r="{_OFFICE}" {_MC}'
 )
 
 
@@ -26,12 +29,29 @@ def packed(parts: Mapping[str, str | bytes]) -> bytes:
 def rels(*relations: tuple[str, str]) -> str:
     """(kind, target) of each; the ids are rId1 and so on."""
     items = "".join(
-        f'<Relationship Id="rId{number}" Type="{_OFFICE}/{kind}" Target="{target}"/>'
+        f'<Relationship Id="rId{number}" Type="{kind if ":" in kind else f"{_OFFICE}/{kind}"}" Target="{target}"/>'
         for number, (kind, target) in enumerate(relations, 1)
     )
     return (
         f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{items}</Relationships>'
     )
+
+
+def typed(parts: Mapping[str, str | bytes], **kinds: str) -> bytes:
+    """The parts, packed, with their types by the beginnings of their file names."""
+    items = "".join(
+        f'<Override PartName="/{path}" ContentType="{_MAIN}.{kind}+xml"/>'
+        for path in parts
+        for begin, kind in kinds.items()
+        if path.rpartition("/")[2].startswith(begin) and path.endswith(".xml")
+    )
+    said = (
+        '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Default Extension="xml" ContentType="application/xml"/><Override PartName="/docProps/core.xml"'
+        f' ContentType="application/vnd.openxmlformats-package.core-properties+xml"/>{items}</Types>'
+    )
+    return packed({"[Content_Types].xml": said} | dict(parts))
 
 
 def core(title: str) -> str:
@@ -44,14 +64,14 @@ def core(title: str) -> str:
 def docx(body: str, title: str = "", **others: str) -> bytes:
     """`others`: styles, numbering, footnotes: what is inside the root element of that part."""
     parts = {
-        "_rels/.rels": rels(("officeDocument", "word/document.xml"), ("metadata/core-properties", "docProps/core.xml")),
+        "_rels/.rels": rels(("officeDocument", "word/document.xml"), (_CORE, "docProps/core.xml")),
         "docProps/core.xml": core(title),
         "word/document.xml": f"<w:document {_W}><w:body>{body}</w:body></w:document>",
         "word/_rels/document.xml.rels": rels(*((kind, f"{kind}.xml") for kind in others)),
     }
-    return packed(
-        parts | {f"word/{kind}.xml": f"<w:{kind} {_W}>{inside}</w:{kind}>" for kind, inside in others.items()}
-    )
+    parts |= {f"word/{kind}.xml": f"<w:{kind} {_W}>{inside}</w:{kind}>" for kind, inside in others.items()}
+    word = "wordprocessingml"
+    return typed(parts, document=f"{word}.document.main", styles=f"{word}.styles", numbering=f"{word}.numbering")
 
 
 def paragraph(text: str, style: str = "", properties: str = "") -> str:
@@ -61,7 +81,9 @@ def paragraph(text: str, style: str = "", properties: str = "") -> str:
 
 def xlsx(sheets: Mapping[str, str], strings: str = "", styles: str = "", book: str = "") -> bytes:
     """`sheets`: name → rows. `book`: what else the workbook says."""
-    names = "".join(f'<sheet name="{name}" r:id="rId{number}"/>' for number, name in enumerate(sheets, 1))
+    names = "".join(
+        f'<sheet name="{name}" sheetId="{number}" r:id="rId{number}"/>' for number, name in enumerate(sheets, 1)
+    )
     targets = [("worksheet", f"worksheets/sheet{number}.xml") for number in range(1, len(sheets) + 1)]
     parts = {
         "_rels/.rels": rels(("officeDocument", "xl/workbook.xml")),
@@ -70,12 +92,17 @@ def xlsx(sheets: Mapping[str, str], strings: str = "", styles: str = "", book: s
         "xl/sharedStrings.xml": f"<sst {_S}>{strings}</sst>",
         "xl/styles.xml": f"<styleSheet {_S}>{styles}</styleSheet>",
     }
-    return packed(
+    excel = "spreadsheetml"
+    return typed(
         parts
         | {
             f"xl/worksheets/sheet{number}.xml": f"<worksheet {_S}><sheetData>{rows}</sheetData></worksheet>"
             for number, rows in enumerate(sheets.values(), 1)
-        }
+        },
+        workbook=f"{excel}.sheet.main",
+        sheet=f"{excel}.worksheet",
+        sharedStrings=f"{excel}.sharedStrings",
+        styles=f"{excel}.styles",
     )
 
 
@@ -96,19 +123,25 @@ def pptx(*slides: str, notes: str = "") -> bytes:
         f"ppt/slides/_rels/slide{last}.xml.rels": rels(("notesSlide", "../notesSlides/notes.xml")),
         "ppt/notesSlides/notes.xml": f"<p:notes {_P}><p:cSld><p:spTree>{notes}</p:spTree></p:cSld></p:notes>",
     }
-    return packed(
+    return typed(
         parts
         | {
-            f"ppt/slides/slide{last - number}.xml": f"<p:sld {_P}><p:cSld>{shapes}</p:cSld></p:sld>"
+            f"ppt/slides/slide{last - number}.xml": (
+                f"<p:sld {_P}><p:cSld><p:spTree>{shapes}</p:spTree></p:cSld></p:sld>"
+            )
             for number, shapes in enumerate(slides)
-        }
+        },
+        presentation="presentationml.presentation.main",
+        slide="presentationml.slide",
+        notes="presentationml.notesSlide",
     )
 
 
 def shape(*paragraphs: str, kind: str = "") -> str:
-    placeholder = f'<p:nvSpPr><p:nvPr><p:ph type="{kind}"/></p:nvPr></p:nvSpPr>' if kind else ""
+    role = f'<p:ph type="{kind}"/>' if kind else ""
+    named = f'<p:nvSpPr><p:cNvPr id="1" name=""/><p:cNvSpPr/><p:nvPr>{role}</p:nvPr></p:nvSpPr><p:spPr/>'
     lines = "".join(f"<a:p><a:r><a:t>{text}</a:t></a:r></a:p>" for text in paragraphs)
-    return f"<p:sp>{placeholder}<p:txBody>{lines}</p:txBody></p:sp>"
+    return f"<p:sp>{named}<p:txBody><a:bodyPr/>{lines}</p:txBody></p:sp>"
 
 
 def opendocument(kind: str, body: str, title: str = "", manifest: str = "") -> bytes:

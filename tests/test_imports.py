@@ -108,7 +108,14 @@ def test_rag_knows_nothing_of_http(package: str) -> None:
 
 @pytest.mark.parametrize(
     ("package", "module"),
-    [("llama_cpp", "rag/llama.py"), ("lancedb", "rag/table.py"), ("pypdfium2", "rag/loaders/pdf.py")],
+    [
+        ("llama_cpp", "rag/llama.py"),
+        ("lancedb", "rag/table.py"),
+        ("pypdfium2", "rag/loaders/pdf.py"),
+        ("openpyxl", "rag/loaders/xlsx.py"),
+        ("pptx", "rag/loaders/pptx.py"),
+        ("striprtf", "rag/loaders/rtf.py"),
+    ],
 )
 def test_each_library_has_one_importer(package: str, module: str) -> None:
     assert importers(package, PROJECT) == {module}

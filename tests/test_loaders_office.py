@@ -58,8 +58,8 @@ def test_what_was_deleted_or_hidden_in_word_is_not_read_and_what_was_inserted_is
 def test_a_text_box_is_read_once_and_notes_follow_their_paragraph() -> None:
     box = f"<w:txbxContent>{paragraph('box')}</w:txbxContent>"
     body = (
-        f"<w:p><w:r><w:t>text</w:t><AlternateContent><Choice>{box}</Choice><Fallback>{box}</Fallback>"
-        '</AlternateContent><w:footnoteReference w:id="2"/></w:r></w:p>' + paragraph("next")
+        f"<w:p><w:r><w:t>text</w:t><mc:AlternateContent><mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback>"
+        '</mc:AlternateContent><w:footnoteReference w:id="2"/></w:r></w:p>' + paragraph("next")
     )
     notes = f'<w:footnote w:id="2">{paragraph("note")}</w:footnote>'
     assert word(body, footnotes=notes) == "text\n\nbox\n\nnote\n\nnext"
@@ -119,7 +119,7 @@ def test_each_sheet_is_a_page_under_its_name_and_empty_ones_are_left_out() -> No
 
 
 def test_strings_of_excel_are_read_without_their_phonetic_guides() -> None:
-    strings = "<si><t>漢字</t><rPh><t>한자</t></rPh></si><si><r><t>두 </t></r><r><t>조각</t></r></si>"
+    strings = '<si><t>漢字</t><rPh sb="0" eb="1"><t>한자</t></rPh></si><si><r><t>두 </t></r><r><t>조각</t></r></si>'
     rows = row('<c t="s"><v>0</v></c>', '<c t="s"><v>1</v></c>', '<c t="str"><v>formula</v></c>')
     assert load("a.xlsx", xlsx({"S": rows}, strings)).text == "# S\n\n漢字 | 두 조각 | formula\n\n"
 
@@ -136,7 +136,7 @@ def test_strings_of_excel_are_read_without_their_phonetic_guides() -> None:
         ("#,##0", "12000", "12000"),
         ("General", "0.30000000000000004", "0.3"),
         ("[Red]0.00", "1.5", "1.5"),
-        ("yyyy-mm-dd", "1e300", "1e300"),
+        ("yyyy-mm-dd", "1e300", "#VALUE!"),
         ("0", "-7", "-7"),
     ],
 )
@@ -149,8 +149,8 @@ def test_numbers_of_excel_are_written_as_a_person_reads_them(code: str, value: s
 def test_dates_of_excel_count_from_1904_where_the_workbook_says_so() -> None:
     styles = '<cellXfs><xf numFmtId="14"/></cellXfs>'
     book = '<workbookPr date1904="1"/>'
-    data = xlsx({"S": row('<c s="0"><v>0</v></c>', '<c t="b"><v>1</v></c>')}, styles=styles, book=book)
-    assert "1904-01-01 | TRUE" in load("a.xlsx", data).text
+    data = xlsx({"S": row('<c s="0"><v>1</v></c>', '<c t="b"><v>1</v></c>')}, styles=styles, book=book)
+    assert "1904-01-02 | TRUE" in load("a.xlsx", data).text
 
 
 def test_cells_keep_their_columns_and_a_cell_far_away_costs_nothing() -> None:
@@ -180,11 +180,14 @@ def test_each_slide_is_a_page_in_the_order_of_the_show_with_its_title_and_notes(
     first = (
         shape("계획", kind="ctrTitle") + shape("하나", "둘") + shape("3", kind="sldNum") + shape("running", kind="ftr")
     )
-    cells = "".join(f"<a:tc><a:p><a:r><a:t>{text}</a:t></a:r></a:p></a:tc>" for text in "xy")
-    table = f"<a:tbl><a:tr>{cells}</a:tr></a:tbl>"
+    cells = "".join(f"<a:tc><a:txBody><a:p><a:r><a:t>{text}</a:t></a:r></a:p></a:txBody></a:tc>" for text in "xy")
+    uri = "http://schemas.openxmlformats.org/drawingml/2006/table"
+    table = f'<a:graphic><a:graphicData uri="{uri}"><a:tbl><a:tr>{cells}</a:tr></a:tbl></a:graphicData></a:graphic>'
     second = f"<p:grpSp>{shape('inside')}</p:grpSp><p:graphicFrame>{table}</p:graphicFrame>"
+    second += f"<mc:AlternateContent><mc:Choice>{shape('new')}</mc:Choice><mc:Fallback>{shape('old')}</mc:Fallback>"
+    second += "</mc:AlternateContent>"
     loaded = load("a.pptx", pptx(first, second, "", notes=shape("말할 것", kind="body") + shape("9", kind="sldNum")))
-    assert page_texts(loaded) == {1: "# 계획\n\n하나\n둘\n\n말할 것", 2: "inside\n\nx | y", 3: ""}
+    assert page_texts(loaded) == {1: "# 계획\n\n하나\n둘\n\n말할 것", 2: "inside\n\nx | y\n\nnew", 3: ""}
     assert loaded.title == "계획"
 
 

@@ -1,132 +1,120 @@
-"""Word documents (ECMA-376), read from their XML: headings, automatic numbers, lists, tables and notes."""
+"""Word documents, opened by python-docx: headings, lists, tables. What it has no words for is read from the elements
+that it gives: automatic numbers, notes, text boxes, content controls and tracked changes."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from typing import Any
 
-from .archive import Archive, Element, related
+from docx import Document
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.oxml.ns import nsmap, qn
+from docx.oxml.parser import parse_xml
+from docx.oxml.table import CT_Tbl
+from docx.oxml.text.paragraph import CT_P
+from lxml import etree
+
+from .archive import Archive
 from .numbering import Numbering
 from .text import Loaded, clean, first_heading, heading, join, line, plain, table
 
-# Deleted text, the instructions of fields, phonetic guides, and the older copy of a drawing.
-_SILENT = frozenset(("del", "moveFrom", "instrText", "delText", "rt", "Fallback", "pPr", "rPr", "sectPr"))
-_BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
+# Deleted and hidden text, phonetic guides, the older copy of a drawing, and contents, which the headings say again.
+_SILENT = etree.XPath(
+    "//w:del | //w:moveFrom | //w:rt | //mc:Fallback | //w:r[w:rPr/w:vanish]"
+    " | //w:sdt[w:sdtPr/w:docPartObj/w:docPartGallery/@w:val='Table of Contents']",
+    namespaces=nsmap | {"mc": "http://schemas.openxmlformats.org/markup-compatibility/2006"},
+)
+_BOXES = etree.XPath(".//w:txbxContent[not(ancestor::w:txbxContent)]", namespaces=nsmap)
+_NOTES = {
+    qn("w:footnoteReference"): RELATIONSHIP_TYPE.FOOTNOTES,
+    qn("w:endnoteReference"): RELATIONSHIP_TYPE.ENDNOTES,
+}
+# What the library puts in where nobody has given a title.
+_NO_TITLE = "Word Document"
 
 
 def load(name: str, data: bytes) -> Loaded:
-    archive = Archive(name, data)
-    path = archive.start()
-    relations = archive.relations(path)
-
-    def part(kind: str) -> Element | None:
-        return next((archive.xml(found) for found in related(relations, kind) if found in archive), None)
-
-    reader = _Reader(part("styles"), part("numbering"), part("footnotes"), part("endnotes"))
-    body = archive.xml(path).find("body")
-    if body is None:
-        raise ValueError("no document")
-    text = join(reader.blocks(body))
-    return Loaded(text, archive.title() or first_heading(text))
+    Archive(name, data)
+    document = Document(io.BytesIO(data))
+    text = join(_Reader(document).blocks(document.element.body))
+    return Loaded(text, document.core_properties.title.replace(_NO_TITLE, "") or first_heading(text))
 
 
 class _Reader:
-    def __init__(
-        self, styles: Element | None, numbering: Element | None, footnotes: Element | None, endnotes: Element | None
-    ) -> None:
-        self._styles = {style.get("styleId", ""): style for style in styles.iter("style")} if styles is not None else {}
-        self._numbering = Numbering(numbering)
-        self._notes = {
-            (kind, note.get("id", "")): note
-            for kind, notes in (("footnoteReference", footnotes), ("endnoteReference", endnotes))
-            for note in (notes if notes is not None else ())
+    def __init__(self, document: Any) -> None:
+        parts = {
+            relation.reltype: parse_xml(relation.target_part.blob)
+            for relation in document.part.rels.values()
+            if relation.reltype in (*_NOTES.values(), RELATIONSHIP_TYPE.NUMBERING) and not relation.is_external
         }
+        self._styles = {style.styleId: style for style in document.styles.element.style_lst}
+        self._numbering = Numbering(parts.get(RELATIONSHIP_TYPE.NUMBERING))
+        self._notes = {
+            (tag, note.get(qn("w:id"))): note for tag, kind in _NOTES.items() for note in parts.get(kind, ())
+        }
+        for root in (document.element, *parts.values()):
+            for silent in _SILENT(root):
+                silent.getparent().remove(silent)
 
-    def blocks(self, parent: Element) -> Iterator[str]:
+    def blocks(self, parent: Any) -> Iterator[str]:
         """Paragraphs and tables, each of them a text without blank lines."""
         for child in parent:
-            if child.tag == "p":
+            if isinstance(child, CT_P):
                 yield from self._paragraph(child)
-            elif child.tag == "tbl":
-                yield from table(self._row(row) for row in child.iter("tr"))
-            elif child.tag not in _SILENT and not _is_contents(child):
+            elif isinstance(child, CT_Tbl):
+                yield from table(self._row(row) for row in child.xpath("w:tr | w:sdt/w:sdtContent/w:tr"))
+            else:
                 yield from self.blocks(child)
 
-    def _paragraph(self, paragraph: Element) -> Iterator[str]:
-        aside: list[Element] = []
-        text = clean("".join(self._inline(paragraph, aside))).strip()
+    def _paragraph(self, paragraph: Any) -> Iterator[str]:
+        """Text boxes and notes, which stand elsewhere on the page, follow the paragraph."""
+        boxes = _BOXES(paragraph)
+        for box in boxes:
+            box.getparent().remove(box)
+        text = "".join(part.text or "" for part in paragraph.iter(qn("w:r"), qn("m:t")))
+        text = clean(text).strip()
         level, number = self._level(paragraph), self._number(paragraph)
         if text:
             label = f"{number} " if number else ""
             yield heading(level, label + text) if level else plain(label + text)
-        for part in aside:
-            yield from self.blocks(part)
+        for reference in paragraph.iter(*_NOTES):
+            boxes.append(self._notes.get((reference.tag, reference.get(qn("w:id"))), ()))
+        for aside in boxes:
+            yield from self.blocks(aside)
 
-    def _inline(self, element: Element, aside: list[Element]) -> Iterator[str]:
-        """The text; text boxes and notes, which stand elsewhere on the page, are put aside."""
-        for child in element:
-            if child.tag == "t":
-                yield child.text or ""
-            elif child.tag in _BREAKS:
-                yield _BREAKS[child.tag]
-            elif child.tag in ("footnoteReference", "endnoteReference"):
-                note = self._notes.get((child.tag, child.get("id", "")))
-                if note is not None:
-                    aside.append(note)
-            elif child.tag == "txbxContent":
-                aside.append(child)
-            elif child.tag == "r" and child.find("rPr/vanish") is not None:
-                continue
-            elif child.tag not in _SILENT:
-                yield from self._inline(child, aside)
+    def _row(self, row: Any) -> list[str]:
+        return [
+            "" if cell.vMerge == "continue" else line(" ".join(self.blocks(cell)))
+            for cell in row.xpath("w:tc | w:sdt/w:sdtContent/w:tc")
+        ]
 
-    def _row(self, row: Element) -> list[str]:
-        cells = []
-        for cell in row.iter("tc"):
-            merged = cell.find("tcPr/vMerge")
-            continued = merged is not None and merged.get("val", "continue") == "continue"
-            cells.append("" if continued else line(" ".join(self.blocks(cell))))
-        return cells
-
-    def _level(self, paragraph: Element) -> int:
-        """1 and more for a heading, 0 for text. Said by the paragraph, its style or those that it is based on."""
-        style = _value(paragraph, "pPr/pStyle")
-        own = _value(paragraph, "pPr/outlineLvl")
-        if own.isdigit():
-            return int(own) + 1 if int(own) < 9 else 0
+    def _properties(self, paragraph: Any) -> Iterator[tuple[str, Any]]:
+        """Those of the paragraph, of its style, and of the styles that it is based on, with their names."""
+        yield "", paragraph.pPr
+        style = self._styles.get(paragraph.style)
         for _ in range(20):
-            found = self._styles.get(style)
-            if found is None:
+            if style is None:
                 break
-            said = _value(found, "name").lower()
-            level = _value(found, "pPr/outlineLvl")
-            if level.isdigit():
-                return int(level) + 1 if int(level) < 9 else 0
-            if said == "title":
+            yield style.name_val.lower(), style.pPr
+            style = self._styles.get(style.basedOn_val)
+
+    def _level(self, paragraph: Any) -> int:
+        """1 and more for a heading, 0 for text."""
+        for name, properties in self._properties(paragraph):
+            said = properties.find(qn("w:outlineLvl")) if properties is not None else None
+            if said is not None:
+                level = int(said.get(qn("w:val")))
+                return level + 1 if level < 9 else 0
+            if name == "title":
                 return 1
-            if said.startswith("heading ") and said[8:].isdigit():
-                return int(said[8:])
-            style = _value(found, "basedOn")
+            if name.startswith("heading ") and name[8:].isdigit():
+                return int(name[8:])
         return 0
 
-    def _number(self, paragraph: Element) -> str:
-        style = _value(paragraph, "pPr/pStyle")
-        properties = paragraph.find("pPr/numPr")
-        for _ in range(20):
-            found = self._styles.get(style)
-            if properties is not None or found is None:
-                break
-            properties = found.find("pPr/numPr")
-            style = _value(found, "basedOn")
-        if properties is None:
-            return ""
-        return self._numbering.next(_value(properties, "numId"), _value(properties, "ilvl"))
-
-
-def _value(element: Element, path: str) -> str:
-    found = element.find(path)
-    return found.get("val", "") if found is not None else ""
-
-
-def _is_contents(element: Element) -> bool:
-    """A table of contents says nothing that the headings do not say."""
-    return element.tag == "sdt" and _value(element, "sdtPr/docPartObj/docPartGallery") == "Table of Contents"
+    def _number(self, paragraph: Any) -> str:
+        for _, properties in self._properties(paragraph):
+            found = properties.numPr if properties is not None else None
+            if found is not None and found.numId is not None:
+                return self._numbering.next(found.numId.val, found.ilvl.val if found.ilvl is not None else 0)
+        return ""

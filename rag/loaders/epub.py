@@ -26,7 +26,7 @@ def load(name: str, data: bytes) -> Loaded:
         if path in locked:
             raise RagError("DOC-004", file=name)
         if item.get("media-type") in ("application/xhtml+xml", "text/html") and path in archive:
-            chapters.append(html.load(name, archive.read(path)).text)
+            chapters.append(html.load(name, archive.part(path)).text)
     return Loaded("\n\n".join(chapter for chapter in chapters if chapter), package.findtext("metadata/title") or "")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
-from .archive import Element
+from docx.oxml.ns import qn
 
 _GANADA = "가나다라마바사아자차카타파하"
 _CHOSUNG = "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ"
@@ -44,30 +45,27 @@ _FORMATS: dict[str, Callable[[int], str]] = {
 class Numbering:
     """Counts as the paragraphs of a document are read in order."""
 
-    def __init__(self, numbering: Element | None) -> None:
-        self._levels: dict[str, dict[str, Element]] = {}
-        self._counts: dict[tuple[str, int], int] = {}
-        self._abstract: dict[str, str] = {}
+    def __init__(self, numbering: Any) -> None:
+        """`numbering`: the root of that part, or `None`."""
+        self._counts: dict[tuple[int, int], int] = {}
+        self._lists: dict[int, int] = {}
+        self._levels: dict[int, dict[int, Any]] = {}
         if numbering is None:
             return
-        for abstract in numbering.iter("abstractNum"):
-            self._levels[abstract.get("abstractNumId", "")] = {
-                level.get("ilvl", ""): level for level in abstract.findall("lvl")
-            }
-        for number in numbering.iter("num"):
-            used = number.find("abstractNumId")
-            self._abstract[number.get("numId", "")] = used.get("val", "") if used is not None else ""
+        for number in numbering.num_lst:
+            self._lists[number.numId] = number.abstractNumId.val
+        for abstract in numbering.iter(qn("w:abstractNum")):
+            levels = {int(level.get(qn("w:ilvl"))): level for level in abstract.iter(qn("w:lvl"))}
+            self._levels[int(abstract.get(qn("w:abstractNumId")))] = levels
 
-    def next(self, list_id: str, level: str) -> str:
-        """The label of the next paragraph of a list at a level; "-" for a bullet, "" for none."""
-        key = self._abstract.get(list_id, "")
+    def next(self, list_id: int, depth: int) -> str:
+        """The label of the next paragraph of a list at a depth; "-" for a bullet, "" for none."""
+        key = self._lists.get(list_id, -1)
         levels = self._levels.get(key, {})
-        depth = int(level) if level.isdigit() else 0
-        here = levels.get(str(depth))
+        here = levels.get(depth)
         if here is None:
             return ""
-        kind = _said(here, "numFmt")
-        if kind == "bullet":
+        if _said(here, "w:numFmt") == "bullet":
             return "-"
         before = self._counts.get((key, depth))
         self._counts[key, depth] = _start(here) if before is None else before + 1
@@ -76,18 +74,18 @@ class Numbering:
 
         def number(match: re.Match[str]) -> str:
             at = int(match.group(1)) - 1
-            used = levels.get(str(at), here)
-            kind = "decimal" if here.find("isLgl") is not None else _said(used, "numFmt")
+            used = levels.get(at, here)
+            kind = "decimal" if here.find(qn("w:isLgl")) is not None else _said(used, "w:numFmt")
             return _FORMATS.get(kind, str)(min(self._counts.get((key, at), _start(used)), 9999))
 
-        return re.sub(r"%([1-9])", number, _said(here, "lvlText")).strip()
+        return re.sub(r"%([1-9])", number, _said(here, "w:lvlText")).strip()
 
 
-def _start(level: Element) -> int:
-    start = _said(level, "start")
+def _start(level: Any) -> int:
+    start = _said(level, "w:start")
     return int(start) if start.isdigit() else 1
 
 
-def _said(level: Element, tag: str) -> str:
-    found = level.find(tag)
-    return found.get("val", "") if found is not None else ""
+def _said(level: Any, tag: str) -> str:
+    found = level.find(qn(tag))
+    return found.get(qn("w:val"), "") if found is not None else ""

@@ -1,4 +1,6 @@
-"""OpenDocument texts, spreadsheets and presentations (ISO 26300), read from their XML; sheets and slides are pages."""
+"""OpenDocument texts, spreadsheets and presentations (ISO 26300), read from their XML; sheets and slides are pages.
+
+By Python's own parser: odfpy, the one library, has had no release since 2020."""
 
 from __future__ import annotations
 

@@ -1,69 +1,61 @@
-"""PowerPoint presentations (ECMA-376), read from their XML: a slide is a page, its title a heading, its notes below."""
+"""PowerPoint presentations, read by python-pptx: a slide is a page, its title a heading, its notes below."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from .archive import Archive, Element, related
+from pptx import Presentation
+from pptx.enum.shapes import PP_PLACEHOLDER
+from pptx.oxml import parse_xml
+from pptx.oxml.ns import qn
+from pptx.shapes.group import GroupShape
+
+from .archive import Archive
 from .text import Loaded, clean, first_heading, heading, line, paginate, plain, table
 
-_TITLES = frozenset(("title", "ctrTitle"))
+_TITLES = frozenset((PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE))
 # Said on every slide.
-_RUNNING = frozenset(("dt", "ftr", "hdr", "sldNum", "sldImg"))
+_RUNNING = frozenset((PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.HEADER, PP_PLACEHOLDER.SLIDE_NUMBER))
+# What programs, and the library itself, put in where nobody has given a title.
+_NO_TITLE = "PowerPoint Presentation"
 
 
 def load(name: str, data: bytes) -> Loaded:
-    archive = Archive(name, data)
-    path = archive.start()
-    relations = archive.relations(path)
-    show = archive.xml(path)
-    if show.tag != "presentation":
-        raise ValueError("no presentation")
-    parts = []
-    for number, slide in enumerate(show.iterfind("sldIdLst/sldId"), 1):
-        _, target = relations[slide.get("r:id", "")]
-        parts.append((number, "\n\n".join(_slide(archive, target))))
-    loaded = paginate(parts)
-    return Loaded(loaded.text, archive.title() or first_heading(loaded.text), loaded.pages)
+    Archive(name, data)
+    show = Presentation(io.BytesIO(data))
+    loaded = paginate((number, "\n\n".join(_slide(slide))) for number, slide in enumerate(show.slides, 1))
+    title = show.core_properties.title.replace(_NO_TITLE, "")
+    return Loaded(loaded.text, title or first_heading(loaded.text), loaded.pages)
 
 
-def _slide(archive: Archive, path: str) -> Iterator[str]:
-    relations = archive.relations(path)
-    yield from _shapes(archive.xml(path))
-    for kind in ("diagramData", "notesSlide"):
-        for other in related(relations, kind):
-            if other in archive:
-                yield from _shapes(archive.xml(other))
+def _slide(slide: Any) -> Iterator[str]:
+    # The library passes over shapes that are there in a newer and an older form.
+    for choice in slide.element.xpath(".//ve:AlternateContent/ve:Choice"):
+        for shape in choice:
+            choice.getparent().addprevious(shape)
+    yield from _shapes(slide.shapes)
+    for relation in slide.part.rels.values():
+        # SmartArt, which the library does not read.
+        if relation.reltype.endswith("/diagramData"):
+            for point in parse_xml(relation.target_part.blob).iter(qn("a:p")):
+                text = line("".join(part.text or "" for part in point.iter(qn("a:t"))))
+                if text:
+                    yield plain(text)
+    if slide.has_notes_slide:
+        yield from _shapes(slide.notes_slide.shapes)
 
 
-def _shapes(element: Element) -> Iterator[str]:
-    for child in element:
-        if child.tag == "Fallback":
-            continue
-        if child.tag == "tbl":
-            yield from table([line(" ".join(_paragraphs(cell))) for cell in row.iter("tc")] for row in child.iter("tr"))
-        elif child.tag in ("txBody", "t"):
-            # In diagrams, t is a text with paragraphs.
-            text = "\n".join(_paragraphs(child))
-            if text:
-                yield plain(text)
-        elif child.tag == "sp":
-            role = child.find("nvSpPr/nvPr/ph")
-            kind = role.get("type", "") if role is not None else ""
-            if kind in _TITLES:
-                title = line(" ".join(_paragraphs(child)))
-                if title:
-                    yield heading(1, title)
-            elif kind not in _RUNNING:
-                yield from _shapes(child)
-        else:
-            yield from _shapes(child)
-
-
-def _paragraphs(element: Element) -> Iterator[str]:
-    for paragraph in element.iter("p"):
-        text = "".join(
-            "\n" if run.tag == "br" else run.text or "" for run in paragraph.iter() if run.tag in ("t", "br")
-        )
-        if text.strip():
-            yield clean(text).strip()
+def _shapes(shapes: Iterable[Any]) -> Iterator[str]:
+    for shape in shapes:
+        if isinstance(shape, GroupShape):
+            yield from _shapes(shape.shapes)
+        elif shape.has_table:
+            yield from table([line(cell.text) for cell in row.cells] for row in shape.table.rows)
+        elif shape.has_text_frame:
+            kind = shape.placeholder_format.type if shape.is_placeholder else None
+            # A vertical tab is a line break inside a paragraph.
+            text = clean(shape.text_frame.text).replace("\v", "\n").strip()
+            if text and kind not in _RUNNING:
+                yield heading(1, text) if kind in _TITLES else plain(text)

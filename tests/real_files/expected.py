@@ -286,11 +286,12 @@ PACKAGED = (
 
 
 def _manual(said: str, title: str, sentence: str, heading: str, item: str, row: str, running: str) -> tuple[Real, ...]:
-    """One manual in the formats of texts. EPUB has no headings there, PDF no cells."""
+    """One manual in the formats of texts. RTF and EPUB have no headings there, PDF no cells."""
     own, note = f"## {item}", {"ko": "빌린 펌프에는 적용되지", "en": "Not valid for rented pumps."}[said]
     marked = (f"# {heading}\n\n{sentence}", own, note, f"- {item}\n", row)
     return (
-        *(Real("", f"{said}.{kind}", marked, title, absent=(running,)) for kind in ("docx", "odt", "rtf")),
+        *(Real("", f"{said}.{kind}", marked, title, absent=(running,)) for kind in ("docx", "odt")),
+        Real("", f"{said}.rtf", (f"{heading}\n\n{sentence}", f"- {item}\n", row), absent=(running,)),
         Real("", f"{said}.epub", (f"{heading}\n\n{sentence}", row, note), title),
         Real("", f"{said}.pdf", ((1, sentence),), title, {"ko": 4, "en": 3}[said], (running, "- 2 -")),
     )
