@@ -5,7 +5,8 @@ usage: python tests/bench/retrieval.py --data FILE.json [--data …] [--cut arti
 Each article is a document, its paragraphs joined by blank lines, and is cut into passages as an ingestion cuts it;
 all files share one index. With `--cut paragraphs` each paragraph is a document that is cut, with `--cut none` one that
 is a single passage. A question counts as found by paragraph if a passage overlaps the paragraph that its answer is in
-(of its own article), and as found by answer if a passage holds the answer's characters at the answer's place.
+(of its own article), as found by answer if a passage holds the answer's characters at the answer's place, and as found
+by text if a passage holds the answer between the same characters, be it at another place: of copies, one is shown.
 
 `--parts` searches again with parts of the search left out, to show what each brings.
 """
@@ -40,6 +41,8 @@ from rag.store import LanceStore  # noqa: E402
 from rag.types import Document, Passage, Vectors  # noqa: E402
 
 MOST = 5
+# Characters on each side of an answer.
+AROUND = 20
 Search = Callable[[str], Awaitable[list[Passage]]]
 
 
@@ -51,6 +54,8 @@ class Question:
     document: str
     paragraph: tuple[int, int]
     answer: tuple[int, int]
+    said: str
+    """The answer with the characters around it."""
 
 
 def read(path: Path, articles: int, whole: bool) -> tuple[list[Document], list[Question]]:
@@ -69,7 +74,8 @@ def read(path: Path, articles: int, whole: bool) -> tuple[list[Document], list[Q
                 at = start + asked["answers"][0]["answer_start"]
                 answer = (at, at + len(asked["answers"][0]["text"]))
                 place = (start, start + len(contexts[number]))
-                questions.append(Question(asked["question"], documents[-1].id, place, answer))
+                said = documents[-1].text[max(start, at - AROUND) : min(place[1], answer[1] + AROUND)]
+                questions.append(Question(asked["question"], documents[-1].id, place, answer, said))
     return documents, questions
 
 
@@ -101,7 +107,7 @@ def one_passage(document: Document) -> Passage:
 
 
 async def measure(search: Search, questions: Sequence[Question]) -> dict[str, float]:
-    counts = np.zeros(4)
+    counts = np.zeros(6)
     times = []
     for question in questions:
         begun = time.perf_counter()
@@ -117,7 +123,11 @@ async def measure(search: Search, questions: Sequence[Question]) -> dict[str, fl
             ]
             counts[column] += hits[:1] == [True]
             counts[column + 1] += any(hits)
-    names = ("paragraph@1", f"paragraph@{MOST}", "answer@1", f"answer@{MOST}")
+        # The hits by answer, and copies elsewhere.
+        hits = [hit or question.said in passage.text for hit, passage in zip(hits, passages, strict=False)]
+        counts[4] += hits[:1] == [True]
+        counts[5] += any(hits)
+    names = [f"{what}@{most}" for what in ("paragraph", "answer", "text") for most in (1, MOST)]
     shares = (round(float(count), 4) for count in counts / len(questions))
     return dict(zip(names, shares, strict=True)) | {"ms_median": round(1000 * statistics.median(times), 1)}
 
