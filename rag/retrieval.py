@@ -37,10 +37,11 @@ class Retriever:
         Each score says from 0 to 1 how much of the query the passage says (`rag.ranking`). Raises `RagError`
         SEARCH-001 or SEARCH-003.
         """
-        found = await self.store.search(query, self._vector(query), k + SPARE, where)
+        vector = await self._vector(query)
+        found = await self.store.search(query, vector, k + SPARE, where)
         return (await asyncio.to_thread(lambda: joined(distinct(found))))[:k]
 
-    def _vector(self, query: str) -> asyncio.Future[Vectors]:
+    async def _vector(self, query: str) -> Vectors:
         """The query's vector, as long as it is to be trusted. Those who ask the same at once share one computation."""
         task = self._vectors.get(query)
         if task is None:
@@ -50,7 +51,7 @@ class Retriever:
                 self._vectors.popitem(last=False)
         self._vectors.move_to_end(query)
         # One who stops waiting does not stop it for the others.
-        return asyncio.shield(task)
+        return await asyncio.shield(task)
 
     async def _compute(self, query: str) -> Vectors:
         believed = trust(query, await asyncio.to_thread(self.embedder.count, query))

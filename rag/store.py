@@ -216,13 +216,10 @@ class LanceStore:
         left = {document.sha256 for former in self._formers for document in former.documents.values()}
         return {row["sha256"] for row in found} | left
 
-    async def search(
-        self, query: str, vector: Vectors | asyncio.Future[Vectors], k: int, where: Filter = EVERYWHERE
-    ) -> list[Passage]:
+    async def search(self, query: str, vector: Vectors, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
         """The `k` best passages, best first, each with its score. `vector`: the query's, shape `(dimension,)`.
 
-        The length of the vector, 0 to 1, says how far it is to be trusted; 0: only words are searched. Words are
-        searched while it is being computed.
+        The length of the vector, 0 to 1, says how far it is to be trusted; 0: only words are searched.
 
         Raises `RagError` SEARCH-001 if the query cannot be run; SEARCH-004 if nothing is found, but documents wait for
         the index that is being made.
@@ -236,27 +233,25 @@ class LanceStore:
         except (RuntimeError, ValueError, OSError) as error:
             log.exception("search failed")
             raise RagError("SEARCH-001") from error
-        passages = await asyncio.to_thread(_rank, query, await _known(vector), *found, k)
+        passages = await asyncio.to_thread(_rank, query, vector, *found, k)
         if not passages and (progress := self.rebuilding()):
             raise RagError("SEARCH-004", percent=100 * progress[0] // max(1, progress[1]))
         return passages
 
     async def _candidates(
-        self, query: str, vector: Vectors | asyncio.Future[Vectors], limit: int, where: str
+        self, query: str, vector: Vectors, limit: int, where: str
     ) -> tuple[list[Any], list[dict[str, Any]]]:
         """Rows of this table, and those of others, which have no vectors to compare."""
         words = {"text": rows.asked_words(query), "grams": rows.asked_grams(query)}
         asked = {column: text for column, text in words.items() if text}
         searches = [self._table.matching(column, text, limit, where) for column, text in asked.items()]
+        if vector.any():
+            searches.append(self._table.nearest(vector, limit, where))
         others = [
             former.matching(column, text, limit, where) for former in self._formers for column, text in asked.items()
         ]
-        *found, near = await asyncio.gather(*searches, self._nearest(vector, limit, where))
-        return [*found, *near], [row for part in await asyncio.gather(*others) for row in part]
-
-    async def _nearest(self, vector: Vectors | asyncio.Future[Vectors], limit: int, where: str) -> list[Any]:
-        found = await _known(vector)
-        return [await self._table.nearest(found, limit, where)] if found.any() else []
+        found = await asyncio.gather(*searches)
+        return found, [row for part in await asyncio.gather(*others) for row in part]
 
     # Another embedding model.
 
@@ -295,10 +290,6 @@ class LanceStore:
                 with _unavailable(self._directory):
                     await self._put(document, passages, vectors)
                 former.documents.pop(document_id)
-
-
-async def _known(vector: Vectors | asyncio.Future[Vectors]) -> Vectors:
-    return await vector if isinstance(vector, asyncio.Future) else vector
 
 
 def table_name(embedder: str, dimension: int) -> str:

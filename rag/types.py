@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -240,13 +239,8 @@ class Store(Protocol):
         """Housekeeping after writes. Nothing of what was deleted is left on disk."""
         ...
 
-    async def search(
-        self, query: str, vector: Vectors | Future[Vectors], k: int, where: Filter = EVERYWHERE
-    ) -> list[Passage]:
-        """The `k` best passages, best first. The length of the vector, 0 to 1, says how far it is to be trusted.
-
-        A vector that is still being computed is waited for only where it is needed.
-        """
+    async def search(self, query: str, vector: Vectors, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
+        """The `k` best passages, best first."""
         ...
 
     async def counts(self) -> tuple[int, int]:

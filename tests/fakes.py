@@ -384,13 +384,9 @@ class MemoryStore:
         self._check()
         self.optimized += 1
 
-    async def search(
-        self, query: str, vector: Vectors | asyncio.Future[Vectors], k: int, where: Filter = EVERYWHERE
-    ) -> list[Passage]:
+    async def search(self, query: str, vector: Vectors, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
         """Passages that hold a word of the query, the share of its words as the score."""
         self._check()
-        if isinstance(vector, asyncio.Future):
-            await vector
         wanted = set(query.lower().split())
         found = [
             replace(passage, score=len(wanted & set(passage.text.lower().split())) / max(1, len(wanted)))

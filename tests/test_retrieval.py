@@ -27,10 +27,7 @@ class ListStore(MemoryStore):
     found: list[Passage] = field(default_factory=list)
     asked: list[tuple[str, Vectors, int, Filter]] = field(default_factory=list)
 
-    async def search(
-        self, query: str, vector: Vectors | asyncio.Future[Vectors], k: int, where: Filter = EVERYWHERE
-    ) -> list[Passage]:
-        vector = await vector if isinstance(vector, asyncio.Future) else vector
+    async def search(self, query: str, vector: Vectors, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
         self.asked.append((query, vector, k, where))
         return self.found[:k]
 
