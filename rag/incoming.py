@@ -162,12 +162,14 @@ class Incoming:
         self.submit(job)
         return job
 
-    def discard(self, job: Job) -> None:
-        """Remove what the job has on disk. A kill in between leaves nothing that a restart would take up."""
-        gone = job.folder.with_name(f".{job.id}")
-        with contextlib.suppress(OSError):
-            job.folder = job.folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+    @staticmethod
+    def discard(*jobs: Job) -> None:
+        """Remove what the jobs have on disk. A kill in between leaves nothing that a restart would take up."""
+        for job in jobs:
+            gone = job.folder.with_name(f".{job.id}")
+            with contextlib.suppress(OSError):
+                job.folder = job.folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
     def left_behind(self) -> list[Job]:
         """The jobs that an earlier process has accepted, in their order. What was never accepted is removed."""

@@ -31,10 +31,11 @@ class Origins:
         with self._lock:
             self._database.close()
 
-    def put(self, origin: str, name: str, sha256: str) -> None:
-        """The place holds this content now, whatever it held before."""
+    def put(self, *places: tuple[str, str, str]) -> None:
+        """Places (origin, name, SHA-256) that hold this content now, whatever they held before."""
+        rows = [(_bytes(origin), name, sha256) for origin, name, sha256 in places]
         with self._lock, self._database:
-            self._database.execute("REPLACE INTO origins VALUES (?, ?, ?)", (_bytes(origin), name, sha256))
+            self._database.executemany("REPLACE INTO origins VALUES (?, ?, ?)", rows)
 
     def places(self, sha256: str) -> list[tuple[str, str]]:
         """(origin, name) of all places that hold the content, sorted."""

@@ -8,7 +8,7 @@ beside them are there to be filtered by.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from . import ranking
-from .types import Document, Filter, Page, Passage, Vectors
+from .types import Document, Embedded, Filter, Page, Passage, Vectors
 
 DOCUMENTS = "sha256 IS NOT NULL"
-# Rows of passages that a newer version of their document does not have; see `to_rows`.
+# Rows of passages that a newer version of their document does not have; see `of_all`.
 GONE = "document_id IS NULL"
 
 
@@ -45,10 +45,16 @@ def schema(dimension: int) -> pa.Schema:
     )
 
 
-def to_rows(
-    document: Document, passages: Sequence[Passage], vectors: Vectors, *, gone: Iterable[str] = ()
-) -> list[dict[str, Any]]:
-    """The rows of a document. The ids that are `gone` become empty rows: what is updated cannot also be deleted."""
+def of_all(new: Sequence[Embedded], before: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The rows of documents. Ids of rows `before` that are not among them become empty rows: what is updated cannot
+    also be deleted."""
+    made = [row for each in new for row in to_rows(each.document, each.passages, each.vectors)]
+    kept = {row["chunk_id"] for row in made} if before else ()
+    return [*made, *({"chunk_id": chunk_id} for chunk_id in before if chunk_id not in kept)]
+
+
+def to_rows(document: Document, passages: Sequence[Passage], vectors: Vectors) -> list[dict[str, Any]]:
+    """The rows of a document, its own first."""
     shared = {"document_id": document.id, "source": document.source, "type": document.type}
     about = asdict(replace(document, text="", passages=len(passages)))
     head = {"chunk_id": document.id, "about": _json(about), "sha256": document.sha256}
@@ -67,7 +73,7 @@ def to_rows(
                 "vector": vector if np.isfinite(vector).all() else None,
             }
         )
-    return [*rows, *({"chunk_id": chunk_id} for chunk_id in gone)]
+    return rows
 
 
 def to_document(about: str, text: str = "") -> Document:

@@ -25,7 +25,7 @@ from . import ranking, rows
 from .errors import RagError
 from .former import Former
 from .table import Database, Table, cosines
-from .types import EVERYWHERE, Document, Filter, Passage, Vectors
+from .types import EVERYWHERE, Document, Embedded, Filter, Passage, Vectors
 
 TABLE_PREFIX = "passages_"
 # Counts up when the rows change; the tables of earlier numbers are then moved over like those of another model.
@@ -46,12 +46,16 @@ log = logging.getLogger(__name__)
 class LanceStore:
     """A `Store` in one directory, opened for one embedding model. Made by `open`."""
 
-    def __init__(self, directory: Path, database: Database, table: Table, formers: list[Former]) -> None:
+    def __init__(
+        self, directory: Path, database: Database, table: Table, formers: list[Former], perhaps: set[int]
+    ) -> None:
         self._directory = directory
         self._database = database
         self._table = table
         self._formers = formers
         self._to_move = sum(len(former.documents) for former in formers)
+        # Hashes of ids and contents: what is not among them is not in the table, which need not be asked.
+        self._perhaps = perhaps
         self._writing = asyncio.Lock()
         self._tidying = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -68,12 +72,14 @@ class LanceStore:
             table = await database.table(name, dimension)
             await table.make_indexes()
             others = [other for other in await database.names() if other.startswith(TABLE_PREFIX) and other != name]
-            moved = {row["chunk_id"] for row in await table.select(rows.DOCUMENTS, ["chunk_id"])} if others else set()
+            documents = await table.select(rows.DOCUMENTS, ["chunk_id", "sha256"])
+            moved = {row["chunk_id"] for row in documents}
+            perhaps = {hash(value) for row in documents for value in row.values()}
             formers = []
             for other in others:
                 formers.append(await Former.open(await database.table(other), moved))
                 moved |= formers[-1].documents.keys()
-            return cls(directory, database, table, formers)
+            return cls(directory, database, table, formers, perhaps)
 
     def close(self) -> None:
         for table in (self._table, *(former.table for former in self._formers)):
@@ -84,18 +90,23 @@ class LanceStore:
 
     async def upsert(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None:
         """Store the document in place of what its id held before, in one commit. Raises `RagError` SEARCH-003."""
+        await self.upsert_all([Embedded(document, passages, vectors)])
+
+    async def upsert_all(self, new: Sequence[Embedded]) -> None:
+        """As `upsert`, of documents of different ids by one commit: a reader sees all of them or none."""
         async with self._writing:
             with _unavailable(self._directory):
-                await self._put(document, passages, vectors)
+                await self._put(new)
                 for former in self._formers:
-                    await former.delete(document.id)
+                    for each in new:
+                        await former.delete(each.document.id)
 
-    async def _put(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None:
-        where = f"document_id = {rows.quoted(document.id)}"
-        before = {row["chunk_id"] for row in await self._table.select(where, ["chunk_id"])}
-        gone = before - {passage.chunk_id for passage in passages} - {document.id}
-        new = await asyncio.to_thread(rows.to_rows, document, passages, vectors, gone=gone)
-        await (self._table.put(new) if before else self._table.add(new))
+    async def _put(self, new: Sequence[Embedded]) -> None:
+        old = [each.document.id for each in new if hash(each.document.id) in self._perhaps]
+        before = await self._table.select(rows.one_of("document_id", old), ["chunk_id"]) if old else []
+        self._perhaps |= {hash(value) for each in new for value in (each.document.id, each.document.sha256)}
+        made = await asyncio.to_thread(rows.of_all, new, {row["chunk_id"] for row in before})
+        await (self._table.put(made) if before else self._table.add(made))
         self._note_change()
 
     async def delete(self, document_id: str) -> bool:
@@ -189,6 +200,18 @@ class LanceStore:
                     return document
         return None
 
+    async def head(self, document_id: str) -> Document | None:
+        """The document without its text, or None."""
+        if hash(document_id) in self._perhaps:
+            with _unavailable(self._directory):
+                where = f"chunk_id = {rows.quoted(document_id)} AND {rows.DOCUMENTS}"
+                found = await self._table.select(where, ["about"])
+            if found:
+                return rows.to_document(found[0]["about"])
+        return next(
+            (former.documents[document_id] for former in self._formers if document_id in former.documents), None
+        )
+
     async def list_documents(self, query: str = "", first: int = 0, most: int = 100) -> tuple[list[Document], int]:
         """(documents without text, how many there are) whose source or title holds the query; the newest first."""
         with _unavailable(self._directory):
@@ -202,10 +225,11 @@ class LanceStore:
 
     async def with_content(self, sha256: str) -> Document | None:
         """A document, without text, that was made of this content, or None."""
-        with _unavailable(self._directory):
-            found = await self._table.select(f"sha256 = {rows.quoted(sha256)}", ["about"])
-        if found:
-            return rows.to_document(found[0]["about"])
+        if hash(sha256) in self._perhaps:
+            with _unavailable(self._directory):
+                found = await self._table.select(f"sha256 = {rows.quoted(sha256)}", ["about"])
+            if found:
+                return rows.to_document(found[0]["about"])
         left = (document for former in self._formers for document in former.documents.values())
         return next((document for document in left if document.sha256 == sha256), None)
 
@@ -288,7 +312,7 @@ class LanceStore:
             # It may have been replaced or deleted meanwhile.
             if document_id in former.documents:
                 with _unavailable(self._directory):
-                    await self._put(document, passages, vectors)
+                    await self._put([Embedded(document, passages, vectors)])
                 former.documents.pop(document_id)
 
 

@@ -64,6 +64,15 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """A document on its way into the store; `vectors` are of shape `(len(passages), dimension)`."""
+
+    document: Document
+    passages: Sequence[Passage]
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Where a search looks: in these documents, folders and types; empty means everywhere.
 
@@ -215,12 +224,20 @@ class Store(Protocol):
         """Store a document in place of what its id held before, all or nothing. On disk when it returns."""
         ...
 
+    async def upsert_all(self, new: Sequence[Embedded]) -> None:
+        """As `upsert`, of several documents by one commit."""
+        ...
+
     async def delete(self, document_id: str) -> bool:
         """Remove a document with its passages. False if there is none."""
         ...
 
     async def document(self, document_id: str) -> Document | None:
         """The document with its text, or None."""
+        ...
+
+    async def head(self, document_id: str) -> Document | None:
+        """The document without its text, or None."""
         ...
 
     async def list_documents(self, query: str = "", first: int = 0, most: int = 100) -> tuple[list[Document], int]:

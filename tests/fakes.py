@@ -19,6 +19,7 @@ from rag.types import (
     EVERYWHERE,
     CancelFlag,
     Document,
+    Embedded,
     Filter,
     Finish,
     Message,
@@ -345,14 +346,18 @@ class MemoryStore:
     error: Exception | None = None
 
     async def upsert(self, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None:
+        await self.upsert_all([Embedded(document, passages, vectors)])
+
+    async def upsert_all(self, new: Sequence[Embedded]) -> None:
         self._check()
-        assert len(passages) == len(vectors)
-        self.upserts += 1
+        self.upserts += len(new)
         if self.wait:
             await self.wait.wait()
-        self.documents.pop(document.id, None)
-        self.documents[document.id] = document
-        self.passages[document.id] = list(passages)
+        for each in new:
+            assert len(each.passages) == len(each.vectors)
+            self.documents.pop(each.document.id, None)
+            self.documents[each.document.id] = each.document
+            self.passages[each.document.id] = list(each.passages)
 
     async def delete(self, document_id: str) -> bool:
         self._check()
@@ -362,6 +367,11 @@ class MemoryStore:
     async def document(self, document_id: str) -> Document | None:
         self._check()
         return self.documents.get(document_id)
+
+    async def head(self, document_id: str) -> Document | None:
+        self._check()
+        document = self.documents.get(document_id)
+        return document and replace(document, text="")
 
     async def list_documents(self, query: str = "", first: int = 0, most: int = 100) -> tuple[list[Document], int]:
         self._check()
