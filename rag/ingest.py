@@ -145,6 +145,10 @@ class Ingester:
         """Until no job waits or is worked on."""
         await self._idle.wait()
 
+    def is_busy(self) -> bool:
+        """Whether a job waits or is worked on."""
+        return not self._idle.is_set()
+
     def has_room(self, most: int) -> bool:
         """Whether fewer than so many jobs wait."""
         return len(self._waiting) < most

@@ -55,13 +55,13 @@ class Library:
     async def has(self, job: Job) -> bool:
         """Whether the job's content is stored already; the job then knows its document. Else a document of the same
         content whose file was moved is noted in the job, which is to relieve it."""
+        before, known = await self._look(job)
+        job.is_new = before is None
+        if known is None:
+            # The rule; it waits for no commit.
+            return False
         async with self._writing:
-            before = await self._store.head(document_id(job.origin))
-            job.is_new = before is None
-            if before is not None and before.sha256 == job.sha256:
-                known: Document | None = before
-            else:
-                known = await self._store.with_content(job.sha256)
+            before, known = await self._look(job)
             if known is not None and known is not before and await self._has_moved(known):
                 job.instead_of = known.id
                 await asyncio.to_thread(self._incoming.describe, job)
@@ -75,6 +75,13 @@ class Library:
                 await _unbroken(self._relieve(job))
             job.document_id = known.id
             return True
+
+    async def _look(self, job: Job) -> tuple[Document | None, Document | None]:
+        """The document that comes from the job's place, and the one that has its content."""
+        before = await self._store.head(document_id(job.origin))
+        if before is not None and before.sha256 == job.sha256:
+            return before, before
+        return before, await self._store.with_content(job.sha256)
 
     async def put(self, group: Sequence[Ready]) -> dict[str, Exception]:
         """Store documents of different places in place of what those held before, by one commit. What failed, by the

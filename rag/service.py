@@ -115,7 +115,7 @@ async def open_index(settings: Settings, embed: Chosen, progress: Progress) -> A
         parser, small_parser = Parser(), Parser()
         limit = settings.max_upload << 20
         ingester = Ingester(store, embedder, parser, settings.data_dir, limit, small_parser)
-        background = [store.keep_house(), _rebuild(store, embedder, progress)]
+        background = [store.keep_house(ingester.is_busy), _rebuild(store, embedder, progress)]
         tasks = [asyncio.create_task(work, name="index") for work in background]
         try:
             await ingester.start()

@@ -157,24 +157,26 @@ class LanceStore:
             async with self._writing:
                 await table.compact()
 
-    async def keep_house(self) -> None:
-        """Call `optimize` whenever there was writing; never returns. A large table is left in peace for longer."""
+    async def keep_house(self, is_busy: Callable[[], bool] = lambda: False) -> None:
+        """Call `optimize` whenever there was writing; never returns. A large table is left in peace for longer, and so
+        is a store that is busy: there is more to come."""
         rest_until = 0.0
         while True:
             await self._changed.wait()
-            begun = await self._pause(rest_until)
+            begun = await self._pause(rest_until, is_busy)
             try:
                 await self.optimize()
             except RagError as error:
                 log.warning("housekeeping failed: %s", error.text("en").message)
             rest_until = begun + max(QUIET, (time.monotonic() - begun) / SHARE)
 
-    async def _pause(self, rest_until: float) -> float:
+    async def _pause(self, rest_until: float, is_busy: Callable[[], bool]) -> float:
         """Wait for quiet, not for ever, and for the end of the rest. The time then."""
         first = time.monotonic()
         while True:
             now = time.monotonic()
-            left = max(rest_until, min(self._last_change + QUIET, first + LATEST)) - now
+            quiet = (now if is_busy() else self._last_change) + QUIET
+            left = max(rest_until, min(quiet, first + LATEST)) - now
             if left <= 0:
                 return now
             await asyncio.sleep(left)

@@ -341,6 +341,7 @@ class MemoryStore:
     documents: dict[str, Document] = field(default_factory=dict)
     passages: dict[str, list[Passage]] = field(default_factory=dict)
     upserts: int = 0
+    commits: int = 0
     optimized: int = 0
     wait: asyncio.Event | None = None
     error: Exception | None = None
@@ -351,6 +352,7 @@ class MemoryStore:
     async def upsert_all(self, new: Sequence[Embedded]) -> None:
         self._check()
         self.upserts += len(new)
+        self.commits += 1
         if self.wait:
             await self.wait.wait()
         for each in new:

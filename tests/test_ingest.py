@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import json
 import os
+import time
 import unicodedata
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from rag.errors import RagError
 from rag.incoming import Job, document_id
 from rag.ingest import EMBED_BATCH, OPEN_JOBS, OPEN_SMALL_JOBS, Ingester, embed_passages
 from rag.store import LanceStore
+from rag.types import Embedded
 from tests.fakes import PATIENCE, HashEmbedder, MemoryStore, ThreadParser, make_passage, until
 
 LONG = "\n\n".join(f"Paragraph {number} " + "word " * 150 for number in range(10))
@@ -93,6 +95,9 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made = Rig(tmp_path)
     await made.ingester.start()
     yield made
+    if made.store.wait:
+        # What is being stored is stored before an end.
+        made.store.wait.set()
     await made.ingester.close()
 
 
@@ -295,7 +300,121 @@ async def test_the_next_file_is_parsed_while_one_is_embedded(rig: Rig) -> None:
     await rig.settle()
 
 
+# Storing together.
+
+
+def held_back(rig: Rig) -> tuple[Job, asyncio.Event]:
+    """A job that keeps being parsed until the event is set; later ones pass it."""
+    held = rig.parser.wait = asyncio.Event()
+    job = rig.submit("held.txt", "held")
+    return job, held
+
+
+async def test_documents_that_get_ready_while_others_are_stored_share_a_commit(rig: Rig) -> None:
+    held = rig.store.wait = asyncio.Event()
+    first = rig.submit("first.txt", "first")
+    await until(lambda: rig.store.commits)
+    others = [rig.submit(f"{number}.txt", f"text {number}") for number in range(OPEN_JOBS + OPEN_SMALL_JOBS + 3)]
+    await until(lambda: all(job.state == "storing" for job in others))
+    assert first.state == "storing"
+    held.set()
+    await rig.settle()
+    assert (rig.store.commits, rig.store.upserts) == (2, 1 + len(others))
+    rig.check()
+
+
+async def test_nothing_waits_for_a_commit_that_nothing_else_will_join(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "BETWEEN_COMMITS", 10 * PATIENCE)
+    await rig.store_all(a="text", b="other", c="text")
+    # Neither a waiting version of the same file nor the same content elsewhere.
+    for name, text in (("a", "new"), ("a", "newer"), ("d", "same"), ("e", "same")):
+        rig.submit(f"{name}.txt", text, name)
+    await rig.settle()
+    assert rig.texts() == {"a.txt": "newer", "b.txt": "other", "c.txt": "text", "d.txt": "same"}
+    rig.check()
+
+
+async def test_beside_a_long_job_documents_are_stored_once_in_a_while(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, held = held_back(rig)
+    await until(lambda: rig.parser.names)
+    rig.parser.wait = None
+    await state_of(rig.submit("a.txt", "first"), "stored")
+    monkeypatch.setattr(ingest, "BETWEEN_COMMITS", 10 * PATIENCE)
+    jobs = [rig.submit(f"{number}.txt", f"text {number}") for number in range(10)]
+    await until(lambda: all(job.state == "storing" for job in jobs))
+    assert rig.store.commits == 1
+    monkeypatch.setattr(ingest, "READY_PASSAGES", len(jobs) + 1)
+    last = rig.submit("last.txt", "last")
+    async with asyncio.timeout(PATIENCE):
+        for job in (*jobs, last):
+            await state_of(job, "stored")
+    assert rig.store.commits == 2
+    monkeypatch.setattr(ingest, "BETWEEN_COMMITS", 0.2)
+    await state_of(rig.submit("z.txt", "z"), "stored")
+    held.set()
+    await rig.settle()
+
+
+async def test_a_document_that_the_store_refuses_fails_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    upsert_all = rig.store.upsert_all
+
+    async def refuse(new: Sequence[Embedded]) -> None:
+        if any(each.document.source == "bad.txt" for each in new):
+            raise RagError("SEARCH-003", reason="bad", directory="d")
+        await upsert_all(new)
+
+    monkeypatch.setattr(rig.store, "upsert_all", refuse)
+    monkeypatch.setattr(ingest, "BETWEEN_COMMITS", 10 * PATIENCE)
+    rig.ingester._last_commit = time.monotonic()
+    jobs = [rig.submit(f"{name}.txt", name) for name in ("a", "bad", "b", "c")]
+    await rig.settle()
+    assert [job.state for job in jobs] == ["stored", "failed", "stored", "stored"]
+    assert jobs[1].error is not None
+    assert jobs[1].error.code == "SEARCH-003"
+    assert set(rig.texts()) == {"a.txt", "b.txt", "c.txt"}
+
+
+async def test_a_file_that_vanishes_before_it_is_stored_fails_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, held = held_back(rig)
+    await until(lambda: rig.parser.names)
+    rig.parser.wait = None
+    monkeypatch.setattr(ingest, "BETWEEN_COMMITS", 10 * PATIENCE)
+    rig.ingester._last_commit = time.monotonic()
+    jobs = [rig.submit(f"{name}.txt", name) for name in ("a", "b")]
+    await until(lambda: all(job.state == "storing" for job in jobs))
+    jobs[0].content.unlink()
+    held.set()
+    await rig.settle()
+    assert [job.state for job in jobs] == ["failed", "stored"]
+    assert set(rig.texts()) == {"b.txt", "held.txt"}
+
+
 # Cancelling.
+
+
+async def test_a_job_that_is_ready_but_not_being_stored_can_be_cancelled(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "READY_PASSAGES", 4)
+    held = rig.store.wait = asyncio.Event()
+    rig.submit("first.txt", "first")
+    await until(lambda: rig.store.commits)
+    jobs = [rig.submit(f"{number}.txt", f"text {number}") for number in range(8)]
+    await until(lambda: len(rig.ingester._ready) == 7)
+    assert jobs[7].state == "queued"
+    for job in jobs[:4]:
+        await rig.ingester.cancel(job)
+    # There is room again.
+    await until(lambda: jobs[7].state == "storing")
+    held.set()
+    await rig.settle()
+    assert [job.state for job in jobs] == ["cancelled"] * 4 + ["stored"] * 4
+    assert set(rig.texts()) == {"first.txt", *(job.name for job in jobs[4:])}
+    rig.check()
 
 
 @pytest.mark.parametrize("state", ["queued", "parsing", "embedding"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from rag.chunking import chunk
 from rag.errors import RagError
 from rag.store import CANDIDATES, LanceStore
-from rag.types import Document, Filter, Page, Passage, Vectors
+from rag.types import Document, Embedded, Filter, Page, Passage, Vectors
 from tests.fakes import PATIENCE, HashEmbedder, make_document, make_passage
 
 EMBEDDER = HashEmbedder()
@@ -155,6 +156,45 @@ async def test_no_version_of_the_table_holds_a_mix_of_old_and_new(store: LanceSt
         seen.append(len(rows) - 1)
     await table.checkout_latest()
     assert seen == [3, 5, 2, 4]
+
+
+async def embedded(*documents: Document) -> list[Embedded]:
+    found = [chunk(document) for document in documents]
+    return [
+        Embedded(document, passages, await HashEmbedder().embed([passage.text for passage in passages]))
+        for document, passages in zip(documents, found, strict=True)
+    ]
+
+
+async def test_several_documents_are_stored_by_one_commit_old_ones_replaced(store: LanceStore) -> None:
+    await put(store, make_document("old", id="a"), [make_passage(f"old battery {n}", n, "a") for n in range(3)])
+    table = store._table._table
+    begun = await table.version()
+    await store.upsert_all(await embedded(*(make_document(f"the battery {id}", id=id) for id in "abc")))
+    assert await table.version() == begun + 1
+    assert sorted(await texts(store, "battery", 20)) == ["the battery a", "the battery b", "the battery c"]
+    assert await store.counts() == (3, 3)
+
+
+async def test_of_several_documents_none_is_stored_if_one_cannot_be(store: LanceStore) -> None:
+    new = await embedded(make_document("the battery", id="a"), make_document("bad", id="b", title="\udc80"))
+    with pytest.raises(RagError):
+        await store.upsert_all(new)
+    assert await store.counts() == (0, 0)
+    await store.upsert_all(new[:1])
+    assert await store.counts() == (1, 1)
+
+
+async def test_what_was_stored_before_a_restart_is_replaced_not_doubled(tmp_path: Path) -> None:
+    store = await open_store(tmp_path)
+    old = make_document("old")
+    await put(store, old, [make_passage(f"old {n}", n) for n in range(3)])
+    store.close()
+    store = await open_store(tmp_path)
+    assert await store.head("doc") == await store.with_content(old.sha256) == replace(old, text="", passages=3)
+    await put(store, make_document("new"))
+    assert await store.counts() == (1, 1)
+    store.close()
 
 
 async def test_delete_leaves_nothing(store: LanceStore) -> None:
@@ -360,6 +400,21 @@ async def test_housekeeping_begins_by_itself_and_ends_when_cancelled(
     assert await texts(store, "battery") == ["the battery"]
 
 
+async def test_housekeeping_waits_while_there_is_more_to_come_but_not_for_ever(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.store.QUIET", 0.01)
+    monkeypatch.setattr("rag.store.LATEST", 0.5)
+    begun = time.monotonic()
+    keeping = asyncio.create_task(store.keep_house(lambda: True))
+    await put(store, make_document("the battery"))
+    async with asyncio.timeout(PATIENCE):
+        while store._changed.is_set() or store._tidying.locked():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert time.monotonic() - begun >= 0.5
+    keeping.cancel()
+
+
 @pytest.mark.parametrize("how", ["deleted", "replaced"])
 async def test_nothing_of_what_was_removed_is_left_on_disk(store: LanceStore, tmp_path: Path, how: str) -> None:
     for number in range(30):
@@ -412,7 +467,7 @@ async def test_what_another_model_has_left_is_there_at_once_and_found_by_words(t
     assert document is not None
     assert document.text == "the battery 2 배터리"
     assert (await store.list_documents())[1] == len(await store.contents()) == 4
-    assert await store.with_content(document.sha256) == replace(document, text="")
+    assert await store.with_content(document.sha256) == await store.head("d2") == replace(document, text="")
     with pytest.raises(RagError) as caught:
         await ask(store, "nowhere")
     assert (caught.value.code, caught.value.data["percent"]) == ("SEARCH-004", 0)
