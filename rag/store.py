@@ -270,13 +270,10 @@ class LanceStore:
         """Rows of this table, and those of others, which have no vectors to compare."""
         words = {"text": rows.asked_words(query), "grams": rows.asked_grams(query)}
         asked = {column: text for column, text in words.items() if text}
-        searches = [self._table.matching(column, text, limit, where) for column, text in asked.items()]
-        if vector.any():
-            searches.append(self._table.nearest(vector, limit, where))
         others = [
             former.matching(column, text, limit, where) for former in self._formers for column, text in asked.items()
         ]
-        found = await asyncio.gather(*searches)
+        found = await self._table.search(asked, vector, limit, where)
         return found, [row for part in await asyncio.gather(*others) for row in part]
 
     # Another embedding model.

@@ -1,9 +1,10 @@
 """The only importer of `lancedb`: one table of rows (rag.rows) with its indexes, on disk when a call returns.
 
-Indexes follow the size of the table. Up to a few thousand passages all vectors are compared; then an approximate
-index finds the nearest: an inverted file (IVF) whose partitions hold vectors of 4 bits a dimension (RaBitQ, Gao and
-Long, 2024), and the best are compared again in full. Words have two full-text indexes, by English words and by
-character bigrams; documents, folders and types have one each. Rows that no index has yet are looked through one by one.
+Indexes follow the size of the table. Up to a few thousand passages all vectors are compared, in memory (rag.resident)
+while nothing is written; then an approximate index finds the nearest: an inverted file (IVF) whose partitions hold
+vectors of 4 bits a dimension (RaBitQ, Gao and Long, 2024), and the best are compared again in full. Words have two
+full-text indexes, by English words and by character bigrams; documents, folders and types have one each. Rows that no
+index has yet are looked through one by one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ import pyarrow as pa
 from lancedb.index import FTS, Bitmap, BTree, IvfRq
 from lancedb.query import MatchQuery
 
-from . import durable, repair, rows
+from . import durable, repair, resident, rows
+from .resident import Resident
 from .types import Vectors
 
 INDEX_CACHE = 512 << 20
@@ -95,6 +97,9 @@ class Table:
         self._folder = folder
         self._table = table
         self._synced: set[tuple[str, int]] = set()
+        self._resident: Resident | None = None
+        # Versions: of the last search, and the last one that was read into memory, or was too large.
+        self._seen = self._read = -1
 
     @property
     def name(self) -> str:
@@ -160,6 +165,42 @@ class Table:
         found = await self._table.query().where(where).select(list(columns)).to_arrow()
         return await asyncio.to_thread(found.to_pylist)
 
+    async def search(self, words: Mapping[str, str], vector: Vectors, limit: int, where: str = "") -> list[pa.Table]:
+        """For each column the rows that hold its words, with vectors, and the rows that are nearest; the latter
+        only if the vector is not all zeros. As `matching` and `nearest` find them."""
+        here = await self._in_memory()
+        searches = [self._matching(here, column, query, limit, where) for column, query in words.items()]
+        if vector.any():
+            near = asyncio.to_thread(here.nearest, vector, limit) if here and not where else None
+            searches.append(near or self.nearest(vector, limit, where))
+        return await asyncio.gather(*searches)
+
+    async def _in_memory(self) -> Resident | None:
+        """The passages of a small table. Read anew when two searches in a row see a new version: not while
+        documents come in."""
+        version = await self._table.version()
+        if version != self._seen:
+            self._seen = version
+        elif version != self._read:
+            self._read = version
+            self._resident = await self._load(version)
+        return self._resident if self._resident and self._resident.version == version else None
+
+    async def _load(self, version: int) -> Resident | None:
+        if await self.count() >= APPROXIMATE_FROM:
+            return None
+        found = await self._table.query().where("text IS NOT NULL").select(resident.COLUMNS).with_row_id().to_arrow()
+        if await self._table.version() != version:
+            return None
+        return await asyncio.to_thread(Resident.of, version, found)
+
+    async def _matching(self, here: Resident | None, column: str, query: str, limit: int, where: str) -> pa.Table:
+        if here:
+            ids = await self._words(column, query, limit, where).select(["_score"]).with_row_id().to_arrow()
+            if (found := here.take(ids["_rowid"].to_pylist())) is not None:
+                return found
+        return await self.matching(column, query, limit, where)
+
     async def nearest(self, vector: Vectors, limit: int, where: str = "", *, exact: bool = False) -> pa.Table:
         """chunk_id, about, text and `_distance` (cosine) of the rows whose vectors are nearest."""
         query = self._table.query().nearest_to(vector).distance_type("cosine").refine_factor(REFINE)
@@ -171,11 +212,12 @@ class Table:
 
     async def matching(self, column: str, query: str, limit: int, where: str = "", *, vectors: bool = True) -> pa.Table:
         """chunk_id, about, text, `_score` (BM25) and vector of the rows whose `column` holds words of the query."""
-        found = self._table.query().nearest_to_text(MatchQuery(query, column))  # type: ignore[call-arg]
-        if where:
-            found = found.where(where)
         columns = ["chunk_id", "about", "text", "_score", *(["vector"] if vectors else [])]
-        return await found.select(columns).limit(limit).to_arrow()
+        return await self._words(column, query, limit, where).select(columns).to_arrow()
+
+    def _words(self, column: str, query: str, limit: int, where: str) -> Any:
+        found = self._table.query().nearest_to_text(MatchQuery(query, column)).limit(limit)  # type: ignore[call-arg]
+        return found.where(where) if where else found
 
     # Housekeeping.
 

@@ -347,6 +347,56 @@ async def test_a_passage_without_a_usable_vector_is_found_by_its_words(store: La
     assert 0 < found.score <= 1
 
 
+async def in_memory(store: LanceStore) -> bool:
+    """Whether a search finds passages in memory, after one that may have found the table changed."""
+    await ask(store, "battery")
+    return await store._table._in_memory() is not None
+
+
+async def test_a_search_finds_in_memory_what_it_finds_on_disk(store: LanceStore) -> None:
+    for number in range(30):
+        await put(store, make_document(f"the battery {number} of a car 배터리 {number}번", id=f"d{number}"))
+    vectors = np.full((1, EMBEDDER.dimension), np.nan, dtype=np.float32)
+    await store.upsert(make_document("a strange car", id="s"), [make_passage("a strange car", 0, "s")], vectors)
+    queries = ("battery 7", "car", "strange car", "배터리", "nowhere", "")
+    assert await in_memory(store)
+    here = [await ask(store, query, 9) for query in queries]
+    store._table._resident = None
+    on_disk = [await ask(store, query, 9) for query in queries]
+    assert store._table._resident is None
+    for found, expected in zip(here, on_disk, strict=True):
+        assert [passage.chunk_id for passage in found] == [passage.chunk_id for passage in expected]
+        assert [passage.score for passage in found] == pytest.approx([passage.score for passage in expected], abs=1e-6)
+
+
+async def test_what_is_written_is_found_at_once_and_what_is_deleted_never_again(store: LanceStore) -> None:
+    await put(store, make_document("the battery", id="a"))
+    assert await in_memory(store)
+    await put(store, make_document("the battery of a car", id="b"))
+    assert len(await texts(store, "battery")) == 2
+    assert await in_memory(store)
+    await put(store, make_document("the battery of a boat", id="b"))
+    assert sorted(await texts(store, "battery")) == ["the battery", "the battery of a boat"]
+    assert await in_memory(store)
+    await store.delete("a")
+    assert await texts(store, "battery") == ["the battery of a boat"]
+    assert await in_memory(store)
+    await store.optimize()
+    assert await texts(store, "battery") == ["the battery of a boat"]
+    assert await in_memory(store)
+
+
+async def test_memory_is_not_filled_anew_at_each_write_nor_with_a_large_table(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await put(store, make_document(f"the battery {number}", id=f"d{number}"))
+        await ask(store, "battery")
+        assert store._table._resident is None
+    monkeypatch.setattr("rag.table.APPROXIMATE_FROM", 6)
+    assert not await in_memory(store)
+
+
 # Growing.
 
 
