@@ -51,8 +51,10 @@ ARROWS: dict[str, set[str]] = {
     "watch": {"ingest", "folders", "durable", "errors"},
     "evidence": {"ranking", "chunking", "types"},
     "spans": {"ranking", "evidence"},
-    "prompt": {"ranking", "chunking", "errors", "types"},
-    "chat": {"protocol", "sessions", "retrieval", "prompt", "errors", "types"},
+    "quoting": {"evidence", "spans", "prompt", "errors", "types"},
+    "replies": {"errors", "types"},
+    "prompt": {"ranking", "chunking", "evidence", "errors", "types"},
+    "chat": {"protocol", "sessions", "retrieval", "evidence", "quoting", "replies", "prompt", "errors", "types"},
     "service": set(RAG) - {"service", "doctor"},
     "doctor": set(RAG) - {"doctor"},
 }
