@@ -51,6 +51,7 @@ ARROWS: dict[str, set[str]] = {
     "watch": {"ingest", "folders", "durable", "errors"},
     "evidence": {"ranking", "chunking", "types"},
     "spans": {"ranking", "evidence"},
+    "followup": {"ranking", "evidence", "types"},
     "prompt": {"ranking", "chunking", "errors", "types"},
     "chat": {"protocol", "sessions", "retrieval", "prompt", "errors", "types"},
     "service": set(RAG) - {"service", "doctor"},
