@@ -65,14 +65,25 @@ _KOREAN_PLAIN = re.compile(
 
 
 def contextual(question: str, history: Sequence[Turn]) -> str:
-    """The text to search for, and to weigh evidence with, after the turns of a conversation, the oldest first.
+    """The text to search for after the turns of a conversation, the oldest first.
 
     The question itself if it stands alone. Otherwise words of the last questions follow it, and the words of the last
     short answer (in bold) if the question points at something: at most `MOST` words.
     """
+    # Small talk has no sources, and is about nothing.
+    history = [turn for turn in history if turn.sources]
     if stands_alone(question, history):
         return question
     return " ".join([question, *_carried(question, history)])
+
+
+def weighing(question: str, searched: str) -> str:
+    """The text to weigh sentences with, where `searched` is what was searched for the question.
+
+    What the question says itself counts twice: the words carried over are best held by the sentence that answered
+    the question before.
+    """
+    return question if searched == question else f"{question} {searched}"
 
 
 def stands_alone(question: str, history: Sequence[Turn]) -> bool:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rag import followup
-from rag.followup import contextual, stands_alone
+from rag import followup, ranking
+from rag.followup import contextual, stands_alone, weighing
 from rag.types import Turn
 
 DIALOGUES = Path(__file__).parent / "bench/answers/dialogues.json"
@@ -19,7 +19,7 @@ def turn(question: str, answer: str = "", content: str = "", title: str = "notes
 
 
 WARRANTY = [turn("How long is the warranty of the Aurora pump?", "**24 months**\n\n“It is 24 months.” [1]")]
-LIBRARY = [turn("시립도서관은 몇 시에 문을 열어?", "**아홉 시**\n\n“아홉 시에 연다.” [1]", "시립도서관은 아홉 시에 연다.")]
+LIBRARY = [turn("시립도서관은 몇 시에 문을 열어?", "**아홉 시**\n\n“아홉 시에 연다.” [1]", "아홉 시에 연다.")]
 
 
 @pytest.mark.parametrize("question", ["How long is the warranty of the Aurora pump?", "그럼 언제 끝났어?", "그건?", ""])
@@ -69,6 +69,20 @@ def test_a_question_that_leans_on_the_last_one_takes_its_words_along(
 @pytest.mark.parametrize("question", ["And then?", "그럼 언제?", "Who is it?", "누구야?", "How big is the Moon?"])
 def test_the_question_itself_leads(question: str, history: list[Turn]) -> None:
     assert contextual(question, history).startswith(question)
+
+
+def test_small_talk_in_between_changes_nothing() -> None:
+    thanks = Turn("id", "Thanks a lot, that is great!", "You are welcome.")
+    question = "Does it cover leaks?"
+    assert contextual(question, [*WARRANTY, thanks]) == contextual(question, WARRANTY)
+    assert contextual(question, [thanks]) == question
+
+
+def test_sentences_are_weighed_more_by_the_question_than_by_what_it_takes_along() -> None:
+    question = "Does it cover leaks?"
+    weights = ranking.asked(weighing(question, contextual(question, WARRANTY)))
+    assert weights["leak"] == 2 * weights["aurora"]
+    assert weighing(question, question) == question
 
 
 def test_question_words_are_not_taken_along() -> None:

@@ -10,7 +10,9 @@ question, first turns left out:
 - `plain_1`, `plain_5`: share of questions whose right passage is the first, or one of the first five, when the
   question is searched as it is;
 - `first_1`, `first_5`: the same with `rag.followup.contextual`;
-- `changed`: share of questions that it did not leave as they are.
+- `changed`: share of questions that it did not leave as they are;
+- `best_1`, `best_2`: share of questions for which the best sentence, or one of the best two, has an expected word;
+- `refused`: share of questions that would be refused, though the documents answer them.
 
 `--misses` prints the questions that are not found with the conversation, too.
 """
@@ -34,12 +36,12 @@ sys.path.insert(0, str(ROOT))
 
 from rag import evidence, llama, spans  # noqa: E402
 from rag.embedder import GgufEmbedder  # noqa: E402
-from rag.followup import contextual  # noqa: E402
+from rag.followup import contextual, weighing  # noqa: E402
 from rag.protocol import source_of  # noqa: E402
 from rag.retrieval import Retriever, trust  # noqa: E402
 from rag.types import Document, Passage, Turn  # noqa: E402
 from tests.bench.answers.data import index, read  # noqa: E402
-from tests.bench.answers.squad import plain  # noqa: E402
+from tests.bench.answers.squad import holds, plain  # noqa: E402
 
 DIALOGUES = Path(__file__).with_name("dialogues.json")
 FOUND = 5
@@ -56,6 +58,8 @@ class Result:
     searched: str
     plain: int | None
     place: int | None
+    sentence: int | None
+    refused: bool
 
 
 def place_of(passages: Iterable[Passage], document: str, expected: Sequence[str]) -> int | None:
@@ -66,17 +70,21 @@ def place_of(passages: Iterable[Passage], document: str, expected: Sequence[str]
     return None
 
 
-async def answered(retriever: Retriever, question: str, searched: str, passages: Sequence[Passage]) -> Turn:
-    """The turn as it is kept after an answer that quotes the best sentence, or after a refusal."""
-    best = evidence.rank(searched, passages, evidence.gather(passages))
+async def weighed(retriever: Retriever, asked: str, passages: Sequence[Passage]) -> list[evidence.Evidence]:
+    best = evidence.rank(asked, passages, evidence.gather(passages))
     embedder = retriever.embedder
-    if best and trust(searched, embedder.count(searched)) > 0.5:
-        near = [evidence.in_passage(sentence, passages) for sentence in best[: evidence.EMBEDDED]]
-        vectors = await embedder.embed([searched, *near])
-        best = evidence.refine(best, [float(cosine) for cosine in vectors[1:] @ vectors[0]])
-    if evidence.bears(searched, passages, best) < 0.5:
+    if not best or trust(asked, embedder.count(asked)) <= 0.5:
+        return best
+    texts = [evidence.in_passage(sentence, passages) for sentence in best[: evidence.EMBEDDED]]
+    vectors = await embedder.embed([asked, *texts])
+    return evidence.refine(best, [float(cosine) for cosine in vectors[1:] @ vectors[0]])
+
+
+def kept(question: str, passages: Sequence[Passage], best: Sequence[evidence.Evidence], refused: bool) -> Turn:
+    """The turn after an answer that quotes the best sentence, or after a refusal."""
+    if refused:
         return Turn("", question, "", [source_of(passage) for passage in passages])
-    short = spans.answer_spans(searched, best[:1], 1)
+    short = spans.answer_spans(question, best[:1], 1)
     answer = (f"**{short[0].text}**\n\n" if short else "") + f"“{best[0].text}” [{best[0].passage + 1}]"
     quoted = replace(passages[best[0].passage], text=best[0].text, start=best[0].start, end=best[0].end)
     sources = [
@@ -92,16 +100,33 @@ async def talk(retriever: Retriever, dialogue: dict[str, object], documents: dic
     turns = dialogue["turns"]
     assert isinstance(turns, list)
     for turn in turns:
-        question = turn["question"]
+        question, expected = turn["question"], turn["expected"]
         document = documents[turn.get("title", dialogue["title"])]
         searched = contextual(question, history)
         passages = await retriever.search(searched, FOUND)
+        best = await weighed(retriever, weighing(question, searched), passages)
+        refused = evidence.bears(searched, passages, best) < 0.5
         if history:
             alone = await retriever.search(question, FOUND)
-            places = (place_of(found, document, turn["expected"]) for found in (alone, passages))
-            about = str(dialogue["split"]), str(dialogue["language"]), turn["alone"]
-            results.append(Result(*about, question, searched, *places))
-        history.append(await answered(retriever, question, searched, passages))
+            holding = (
+                place
+                for place, sentence in enumerate(best)
+                if passages[sentence.passage].document_id == document and holds(sentence.text, expected)
+            )
+            results.append(
+                Result(
+                    split=str(dialogue["split"]),
+                    language=str(dialogue["language"]),
+                    alone=turn["alone"],
+                    question=question,
+                    searched=searched,
+                    plain=place_of(alone, document, expected),
+                    place=place_of(passages, document, expected),
+                    sentence=next(holding, None),
+                    refused=refused,
+                )
+            )
+        history.append(kept(question, passages, best, refused))
     return results
 
 
@@ -111,8 +136,12 @@ def measure(results: Sequence[Result]) -> dict[str, object]:
 
     ways = {"plain": [result.plain for result in results], "first": [result.place for result in results]}
     shares = {f"{name}_{first}": share(places, first) for name, places in ways.items() for first in (1, FOUND)}
-    changed = sum(result.searched != result.question for result in results) / len(results)
-    return {"questions": len(results)} | shares | {"changed": round(changed, 3)}
+    shares |= {f"best_{first}": share((result.sentence for result in results), first) for first in (1, 2)}
+    rest = {
+        "changed": sum(result.searched != result.question for result in results) / len(results),
+        "refused": sum(result.refused for result in results) / len(results),
+    }
+    return {"questions": len(results)} | shares | {name: round(value, 3) for name, value in rest.items()}
 
 
 async def main() -> None:
