@@ -42,7 +42,7 @@ _POINTING = re.compile(
     r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|those|these|this|that|then|ones?|same"
     r"|there|the (?:other|former|latter))\b"
     r"|(?:^|(?<=\s))(?:(?:그|이|저)(?:것|게|건|거|때|들|녀|곳|쪽|중|런|렇게|다음|전|후)?|거기|여기|걔|얘|쟤|같은|다음)"
-    r"(?:에서|에게|까지|부터|[은는이가을를도의에와과로])*(?=[\s,?？]|$)",
+    r"(?:에서|에게|까지|부터|보다|처럼|한테|[은는이가을를도의에와과로만랑])*(?=[\s,?？]|$)",
     re.I,
 )
 # "There" that points at nothing, and "that" which only joins.
@@ -59,8 +59,8 @@ _PLAIN = frozenset(
 _KOREAN_ASKING = re.compile(r"누구|누가|언제|어디|무슨|무엇|뭐|뭘|뭔|어떤|어느|어떻게|왜|얼마|몇")
 _KOREAN_PLAIN = re.compile(
     r"^(?:(?:누구|누가|언제|어디|무슨|무엇|뭐|뭘|뭔|어떤|어느|어떻게|왜|얼마|몇|사람|이름|처음|원래|다시|같이|함께|다른|지금|나중|어릴"
-    r"|많이|가장|제일|동안|정도|때문)(?:이?라고|에서|에게|까지|부터|으로|[은는이가을를도의에와과로])?)$"
-    r"|(?:고|면|며|서|게|던|는데|려고|지만)$"
+    r"|많이|가장|제일|동안|정도|때문|년|월|번|명|개)(?:이?라고|에서|에게|까지|부터|으로|[은는이가을를도의에와과로])?)$"
+    r"|(?:고|면|며|서|게|던|야|는데|려고|지만)$"
 )
 
 
@@ -68,13 +68,16 @@ def contextual(question: str, history: Sequence[Turn]) -> str:
     """The text to search for after the turns of a conversation, the oldest first.
 
     The question itself if it stands alone. Otherwise words of the last questions follow it, and the words of the last
-    short answer (in bold) if the question points at something: at most `MOST` words.
+    short answer (in bold) if the question points at something: at most `MOST` words. Where it points at nothing, and
+    so may stand alone after all, the question is said twice, to weigh more than what follows.
     """
     # Small talk has no sources, and is about nothing.
     history = [turn for turn in history if turn.sources]
     if stands_alone(question, history):
         return question
-    return " ".join([question, *_carried(question, history)])
+    carried = _carried(question, history)
+    unsure = bool(carried) and not _points(question) and bool(_topics(question))
+    return " ".join([question] * (2 if unsure else 1) + carried)
 
 
 def weighing(question: str, searched: str) -> str:
@@ -94,7 +97,7 @@ def stands_alone(question: str, history: Sequence[Turn]) -> bool:
     """
     if not history or _SHIFT.search(question):
         return True
-    if _OPENING.search(question) or _elliptic(question):
+    if _goes_on(question):
         return False
     pointing = _pointing(question)
     before = DATE.sub(" ", question[: pointing.start()] if pointing else question)
@@ -103,6 +106,15 @@ def stands_alone(question: str, history: Sequence[Turn]) -> bool:
         return True
     new = [word for word in _topics(before) if not known.issuperset(ranking.asked(word))]
     return len(new) >= NEW and (pointing is None or ranking.has_unspaced(question))
+
+
+def _points(question: str) -> bool:
+    return _goes_on(question) or bool(_pointing(question))
+
+
+def _goes_on(question: str) -> bool:
+    """Whether the question goes on from what was said: "and …", "…는요?"."""
+    return bool(_OPENING.search(question)) or _elliptic(question)
 
 
 def _elliptic(question: str) -> bool:
@@ -151,7 +163,7 @@ def _carried(question: str, history: Sequence[Turn]) -> list[str]:
     words = [word for turn in history[first:] for word in _topics(turn.question)]
     short = _SHORT_ANSWER.search(history[-1].answer)
     # A number is not what "it" is.
-    if short and not re.search(r"\d", short.group(1)) and (_OPENING.search(question) or _pointing(question)):
+    if short and not re.search(r"\d", short.group(1)) and _points(question):
         words += _WORD.findall(short.group(1))
     said = set(ranking.terms(question))
     carried = []

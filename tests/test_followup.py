@@ -55,6 +55,7 @@ def test_a_question_that_stands_alone_stays_as_it_is(question: str, history: lis
         ("Are there limits to that?", WARRANTY, "warranty"),
         ("토요일은요?", LIBRARY, "시립도서관은"),
         ("그럼 닫는 건 언제야?", LIBRARY, "시립도서관은"),
+        ("거기보다 가까운 데는 없어?", LIBRARY, "시립도서관은"),
         ("거기 주차장은 있어?", LIBRARY, "시립도서관은"),
         ("언제 지었는데?", LIBRARY, "시립도서관은"),
     ],
@@ -83,6 +84,11 @@ def test_sentences_are_weighed_more_by_the_question_than_by_what_it_takes_along(
     weights = ranking.asked(weighing(question, contextual(question, WARRANTY)))
     assert weights["leak"] == 2 * weights["aurora"]
     assert weighing(question, question) == question
+
+
+def test_a_question_that_points_at_nothing_counts_twice() -> None:
+    assert contextual("Which colours?", WARRANTY).count("Which colours?") == 2
+    assert contextual("Which colours has it?", WARRANTY).count("Which colours has it?") == 1
 
 
 def test_question_words_are_not_taken_along() -> None:
