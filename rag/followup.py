@@ -41,7 +41,9 @@ _ELLIPSIS = re.compile(r"[은는면이가]요?\s*[?？]?\s*$")
 _POINTING = re.compile(
     r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|those|these|this|that|then|ones?|same"
     r"|there|the (?:other|former|latter))\b"
-    r"|(?:^|(?<=\s))(?:(?:그|이|저)(?:것|게|건|거|때|들|녀|곳|쪽|중|런|렇게|다음|전|후)?|거기|여기|걔|얘|쟤|같은|다음)"
+    # Not "저는", which is "I".
+    r"|(?:^|(?<=\s))(?:[그이](?:것|게|건|거|때|들|녀|곳|쪽|중|런|렇게|다음|전|후)?|저(?:것|게|건|거|쪽|런)"
+    r"|[거여저]기|걔|얘|쟤|같은|다음)"
     r"(?:에서|에게|까지|부터|보다|처럼|한테|[은는이가을를도의에와과로만랑])*(?=[\s,?？]|$)",
     re.I,
 )

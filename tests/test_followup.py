@@ -37,6 +37,7 @@ def test_without_a_conversation_a_question_stays_as_it_is(question: str) -> None
         ("A different question: is it cold there?", WARRANTY),
         ("세종대왕은 훈민정음을 언제 만들었나요?", LIBRARY),
         ("지리산 반달곰이 몇 마리야?", LIBRARY),
+        ("저는 연차를 며칠 쓸 수 있나요?", LIBRARY),
         ("다른 질문인데, 그건 얼마야?", LIBRARY),
     ],
 )
