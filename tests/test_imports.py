@@ -51,6 +51,8 @@ ARROWS: dict[str, set[str]] = {
     "watch": {"ingest", "folders", "durable", "errors"},
     "evidence": {"ranking", "chunking", "types"},
     "spans": {"ranking", "evidence"},
+    "facts": set(),
+    "grounding": {"facts", "ranking", "chunking", "types"},
     "prompt": {"ranking", "chunking", "errors", "types"},
     "chat": {"protocol", "sessions", "retrieval", "prompt", "errors", "types"},
     "service": set(RAG) - {"service", "doctor"},
