@@ -40,7 +40,8 @@ _AFTER_STOP = re.compile(r"([.!?…。！？]+[\"'”’)]*)((?:\s*\[\d{1,3}\])+
 _PARAGRAPH_END = re.compile(r"\n\s*\n|$(?![\s\S])")
 _MARKUP = re.compile(r"^\s*(?:[-*•>]|\d+[.)])\s+|[*_`]+|[“”]", re.M)
 _FILLER = re.compile(
-    r"(?:hello|hi|sure|certainly|of course|thanks?|i hope|let me know|please (?:let|feel)|i(?:'m| am) (?:sorry|happy))\b"
+    r"(?:hello|hi|sure|certainly|of course|thanks?|i hope|let me know|please (?:let|feel)"
+    r"|i(?:'m| am) (?:sorry|happy))\b"
     r"|안녕하|네[,.!]|물론|감사합니다|도움이 |죄송",
     re.I,
 )
@@ -66,8 +67,9 @@ _NOUN = re.compile(
 # A word alone that looks like a verb, or like a syllable and its particle.
 _VERBAL = re.compile(r"(?:[다고며면서게지던한된할될해여아어져쳐혀려니은는을]|^.[이가를의와과도에로])$")
 _LIGHT = frozenset(
-    "때문 가운데 처음 다시 동안 다른 이상 이하 미만 정도 모두 가장 매우 또한 그리고 따라 대해 관련 경우 이후 이전 당시 현재 내용"
-    " 문서 자료 발췌 질문 답변 사실 가지 여러 모든 각각 다음 결과 이유 하나 것은 것이 것을 뒤에 전에 앞에 후에 중에 해당 약간 거의 직접"
+    "때문 가운데 처음 다시 동안 다른 이상 이하 미만 정도 모두 가장 매우 또한 그리고 따라 대해 관련 경우 이후 이전"
+    " 당시 현재 내용 문서 자료 발췌 질문 답변 사실 가지 여러 모든 각각 다음 결과 이유 하나 것은 것이 것을 뒤에 전에"
+    " 앞에 후에 중에 해당 약간 거의 직접"
     " 함께 그것 이것 우리".split()
 )
 _FIRST_WORD = re.compile(r"\W*([A-Z][a-z]{3,})\b")

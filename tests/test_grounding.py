@@ -15,7 +15,8 @@ PUMP = make_passage(
 )
 VALVE = make_passage("The valve opens at 6 bar and is tested every 12 months.", title="Valve")
 KOREAN = make_passage(
-    "회의는 매주 수요일 오전 10시에 본관 3층에서 열립니다. 참석자는 김하늘 팀장에게 미리 알려야 합니다. 주차는 지원하지 않습니다.",
+    "회의는 매주 수요일 오전 10시에 본관 3층에서 열립니다. 참석자는 김하늘 팀장에게 미리 알려야 합니다. "
+    "주차는 지원하지 않습니다.",
     title="회의 안내",
 )
 

@@ -53,8 +53,13 @@ ARROWS: dict[str, set[str]] = {
     "spans": {"ranking", "evidence"},
     "facts": set(),
     "grounding": {"facts", "ranking", "chunking", "types"},
-    "prompt": {"ranking", "chunking", "errors", "types"},
-    "chat": {"protocol", "sessions", "retrieval", "prompt", "errors", "types"},
+    "quoting": {"evidence", "spans", "prompt", "errors", "types"},
+    "replies": {"errors", "types"},
+    "prompt": {"ranking", "chunking", "evidence", "errors", "types"},
+    "chat": {
+        *("protocol", "sessions", "retrieval", "evidence", "quoting", "replies", "prompt", "grounding"),
+        *("errors", "types"),
+    },
     "service": set(RAG) - {"service", "doctor"},
     "doctor": set(RAG) - {"doctor"},
 }
