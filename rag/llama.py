@@ -41,6 +41,12 @@ KvType = Literal["f16", "q8_0", "mixed"]
 SLOW_TYPES = frozenset(str(int(number)) for number in (lib.LLAMA_FTYPE_MOSTLY_Q4_1, lib.LLAMA_FTYPE_MOSTLY_Q5_1))
 POOLING_RANK = lib.LLAMA_POOLING_TYPE_RANK
 
+# Private-use characters around a number stand for a message's content while the template is rendered.
+_PLACE = "\ue000{}\ue001"
+_PLACES = re.compile("\ue000(\\d+)\ue001")
+# How templates mark turns where the vocabulary has no token for it: <<SYS>>, [INST], ### User:
+_TEXT_MARK = re.compile(r"<{1,2}[|/]?[^<>\s\ue000\ue001]{1,40}>{1,2}|\[/?[A-Z][A-Z_ ]{1,30}\]|#{2,4} ?[A-Z]\w+:")
+
 log = logging.getLogger(__name__)
 
 
@@ -241,6 +247,14 @@ class Model:
         return re.compile("|".join(longest_first) or r"(?!)")
 
     @functools.cached_property
+    def _text_marks(self) -> re.Pattern[str]:
+        """Matches the marks of turns that the template writes as plain text."""
+        turns = [Message(role, _PLACE.format(0)) for role in ("system", "user", "assistant", "user")]
+        written = {mark for part in _PLACES.split(self.render(turns)) for mark in _TEXT_MARK.findall(part)}
+        marks = sorted((mark for mark in written if not self._control_text.search(mark)), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, marks)) or r"(?!)")
+
+    @functools.cached_property
     def _template(self) -> ChatTemplate:
         bos, eos = lib.llama_vocab_bos(self._vocab), lib.llama_vocab_eos(self._vocab)
         return ChatTemplate(self.meta["tokenizer.chat_template"], self._special_text(bos), self._special_text(eos))
@@ -263,14 +277,15 @@ class Model:
         """The rendered prompt as tokens. Text of a message never becomes a control token.
 
         A document that holds the text of one, such as an end-of-turn mark, would otherwise speak in the
-        template's voice. Then the contents are tokenized apart from the template around them.
+        template's voice. Such contents are tokenized apart from the template and the other contents, so that the
+        tokens of what stands before them are the same as ever.
         """
-        if not any(self._control_text.search(message.content) for message in messages):
-            return self._with_bos(self.render(messages))
-        # Private-use characters stand for the contents while the template is rendered.
-        marked = [Message(message.role, f"\ue000{index}\ue001") for index, message in enumerate(messages)]
+        marked = [
+            Message(message.role, _PLACE.format(index)) if self._needs_care(message.content) else message
+            for index, message in enumerate(messages)
+        ]
         tokens: list[int] = []
-        for index, part in enumerate(re.split("\ue000(\\d+)\ue001", self.render(marked))):
+        for index, part in enumerate(_PLACES.split(self.render(marked))):
             if index == 0:
                 tokens += self._with_bos(part)
             elif index % 2:
@@ -279,8 +294,15 @@ class Model:
                 tokens += self._inner_tokens(part, parse_special=True)
         return tokens
 
+    def _needs_care(self, content: str) -> bool:
+        return bool(self._control_text.search(content) or self._text_marks.search(content) or "\ue000" in content)
+
     def _content_tokens(self, content: str) -> list[int]:
-        """Tokens of a message's content. Marks are cut in two: the library finds some of them in any text."""
+        """Tokens of a message's content. Marks are cut in two: the library finds some of them in any text.
+
+        What marks a turn in plain text is such a mark letter for letter; a space in it makes it another text.
+        """
+        content = self._text_marks.sub(lambda mark: f"{mark.group()[0]} {mark.group()[1:]}", content)
         cuts = [0, *(mark.start() + 1 for mark in self._control_text.finditer(content)), len(content)]
         parts = [content[begin:end] for begin, end in itertools.pairwise(cuts)]
         return [token for part in parts for token in self._inner_tokens(part, parse_special=False)]

@@ -362,7 +362,8 @@ async def test_the_question_decides_then_the_setting_then_the_size_of_the_model(
     assert bool(quoting.generator.choices) == quoted
     end = events[-1]
     assert isinstance(end, End)
-    assert (end.grounded is not None) == quoted
+    assert end.grounded is not None
+    assert (end.grounded["supported"] == end.grounded["total"]) == quoted
 
 
 async def test_a_model_that_does_not_know_the_language_quotes_however_large(quoting: Rig) -> None:

@@ -158,6 +158,46 @@ def test_a_model_that_does_not_think_shows_no_thoughts(driver, scripted) -> None
     assert not page.shown("thinking")
 
 
+@in_english
+def test_sentences_that_no_source_says_are_marked_and_a_source_opens_at_its_quote(driver, scripted) -> None:
+    invented = "It costs 500 dollars ![x](http://evil.example/?q=1) <img src=x> [1]."
+    scripted.parts.generator.reply = f"The **answer** is 42 [1]. {invented}"
+    page = Page(driver, scripted.url)
+    page.ask("what is the answer")
+    page.until(page.idle)
+
+    assert page.phases() == ["done"], page.texts("error-message")
+    answer = page.one("assistant-message")
+    assert answer.text == f"The answer is 42 [1]. {invented}"
+    assert [bold.text for bold in answer.find_elements(By.TAG_NAME, "strong")] == ["answer"]
+    assert [marked.text for marked in answer.find_elements(By.CLASS_NAME, "unsupported")] == [invented]
+    assert page.one("grounded").text.splitlines() == [
+        "1 of 2 sentences are supported by the sources.",
+        "not found in the sources",
+    ]
+    assert not page.driver.find_elements(By.CSS_SELECTOR, "#log img, #log a")
+
+    answer.find_element(By.CLASS_NAME, "citation").click()
+    quote = page.until(lambda: page.one("source-passage").find_elements(By.TAG_NAME, "mark"), 10)[0]
+    assert quote.text == "the answer to all questions is 42"
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    assert page.overflow() <= 0
+
+
+@in_english
+def test_the_way_to_answer_is_chosen_sent_and_kept(driver, scripted) -> None:
+    page = Page(driver, scripted.url)
+    page.one("answers-select").send_keys("Answers: quoted")
+    page.until(lambda: page.status() == "Connected", 30)
+    page.ask("what is the answer")
+    page.until(lambda: page.shown("assistant-message") and page.idle())
+    assert "“the answer to all questions is 42” [1]" in page.one("assistant-message").text
+    assert len(page.one("grounded").text.splitlines()) == 1
+    page.driver.refresh()
+    page.until(lambda: page.status() == "Connected", 30)
+    assert page.one("answers-select").get_attribute("value") == "quote"
+
+
 def test_stop_ends_the_answer_and_the_next_question_is_answered(page: Page) -> None:
     page.ask("이 제품의 모든 기능을 처음부터 끝까지 아주 길고 자세하게 설명해 주세요.")
     page.one("stop-button").click()

@@ -29,7 +29,7 @@ test('every text is used', () => {
   const sources = [...files.map((name) => `static/${name}`), 'templates/index.html'].map((name) =>
     readFileSync(new URL(name, web), 'utf8'),
   );
-  const composed = /^(example_\d|status_|wait_|job_)/;
+  const composed = /^(example_\d|status_|wait_|job_|answers_)/;
   for (const key of Object.keys(STRINGS.ko).filter((key) => !composed.test(key))) {
     assert.ok(sources.some((source) => new RegExp(`['"]${key}['"]`).test(source)), key);
   }

@@ -20,6 +20,14 @@ test('no script turns text into markup or code', () => {
   for (const { name, text } of scripts) assert.doesNotMatch(text, forbidden, name);
 });
 
+test('no script makes an element that loads what a text names', () => {
+  const loading = /createElement\(\s*['"`](?:a|img|image|iframe|video|audio|link|script|object|embed|source|form)['"`]|\.(?:src|srcset|action|backgroundImage)\s*=/i;
+  for (const { name, text } of scripts) assert.doesNotMatch(text, loading, name);
+  const page = templates.find(({ name }) => name.endsWith('index.html')).text;
+  const inTemplates = [...page.matchAll(/<template[\s\S]*?<\/template>/g)].join('');
+  assert.doesNotMatch(inTemplates, /<(?:a|img|iframe|form)\b/);
+});
+
 test('no file names another host', () => {
   for (const { name, text } of [...statics, ...templates]) {
     const addresses = text.match(/(?:https?:)?\/\/[\w-]+\.[\w.-]+/gi) ?? [];

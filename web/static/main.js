@@ -15,6 +15,7 @@ const $ = (id) => document.getElementById(id);
 const input = $('chat-input');
 const scroller = $('scroller');
 const log = $('log');
+const answers = $('answers');
 
 /** Browsers may refuse storage (private windows, blocked cookies); the page then forgets, and works on. */
 const stored = (storage, key) => {
@@ -34,6 +35,8 @@ const store = (storage, key, value) => {
 
 let session = stored('sessionStorage', 'session') ?? newId();
 store('sessionStorage', 'session', session);
+const wanted = stored('localStorage', 'answers');
+answers.value = [...answers.options].some(({ value }) => value === wanted) ? wanted : 'auto';
 setLang(stored('localStorage', 'lang') ?? pickLang(navigator.languages, document.documentElement.lang));
 
 /** Turns whose answers have not ended, in the order they were asked; one at a time is with the server. @type {Turn[]} */
@@ -114,7 +117,7 @@ function newChat() {
 // ---------------------------------------------------------------- the connection
 
 const socket = new ChatSocket({
-  url: () => socketUrl(document.baseURI, { session, lang: lang() }),
+  url: () => socketUrl(document.baseURI, { session, lang: lang(), answers: answers.value }),
   onState(state) {
     const status = $('status');
     status.dataset.state = state;
@@ -134,6 +137,12 @@ const socket = new ChatSocket({
 function reconnect() {
   reconnectWhenIdle = false;
   socket.reconnect();
+}
+
+/** The server learns the language and the way to answer in the handshake; a running answer may finish first. */
+function reconnectSoon() {
+  if (withServer()) reconnectWhenIdle = true;
+  else reconnect();
 }
 
 // ---------------------------------------------------------------- health
@@ -263,13 +272,15 @@ const clicks = {
   language() {
     speak(lang() === 'ko' ? 'en' : 'ko');
     store('localStorage', 'lang', lang());
-    // The server learns the language in the handshake; a running answer may finish first.
-    if (withServer()) reconnectWhenIdle = true;
-    else reconnect();
+    reconnectSoon();
     readHealth();
   },
 };
 for (const [id, run] of Object.entries(clicks)) $(id).addEventListener('click', () => run());
+answers.addEventListener('change', () => {
+  store('localStorage', 'answers', answers.value);
+  reconnectSoon();
+});
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => ask(t(button.dataset.i18n)));
 }

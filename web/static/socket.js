@@ -23,13 +23,15 @@ export function backoff(attempt, random = Math.random) {
 
 /**
  * @param {string} base the page's own address; a path prefix in it is kept
- * @param {{session: string, lang: string}} options
+ * @param {{session: string, lang: string, answers?: string}} options `answers`: 'quote' or 'free'; else the server decides
  * @returns {string}
  */
-export function socketUrl(base, { session, lang }) {
+export function socketUrl(base, { session, lang, answers = '' }) {
   const url = new URL('chat-ws', base);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  url.search = new URLSearchParams({ session_id: session, lang, sources: 'early', thinking: 'show' }).toString();
+  const asked = { session_id: session, lang, sources: 'early', thinking: 'show' };
+  if (answers === 'quote' || answers === 'free') asked.answers = answers;
+  url.search = new URLSearchParams(asked).toString();
   url.hash = '';
   return url.href;
 }

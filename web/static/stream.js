@@ -7,7 +7,13 @@
  * @property {string} title
  * @property {string} content
  * @property {number} score
- * @property {{source: string, chunk_id: string, page?: number}} metadata
+ * @property {{source: string, chunk_id: string, page?: number, document_id?: string, start?: number, end?: number,
+ *   cited?: boolean}} metadata
+ */
+
+/**
+ * How many of the sentences that claim something stand in the sources, and where the others lie: code points of the text.
+ * @typedef {{supported: number, total: number, unsupported: [number, number][]}} Grounded
  */
 
 /**
@@ -22,7 +28,7 @@
  * @property {Record<number, string>} held tokens that came before their turn
  * @property {Source[]|null} sources null until they arrive
  * @property {{code: string, message: string, solutions: string[]}|null} error
- * @property {{tokens: number, ms: number, reason: string}|null} end
+ * @property {{tokens: number, ms: number, reason: string, grounded: Grounded|null}|null} end
  */
 
 /**
@@ -75,6 +81,7 @@ export function reduce(answer, event) {
           tokens: event.usage?.completion_tokens ?? event.total_tokens,
           ms: event.processing_time_ms,
           reason: event.finish_reason ?? 'stop',
+          grounded: groundedOf(event.grounded),
         },
       };
     case 'stream_error':
@@ -131,20 +138,47 @@ function withHeld(answer) {
   return { ...answer, text: answer.text + rest.map((index) => answer.held[index]).join(''), held: {} };
 }
 
+/** @param {any} found @returns {Grounded|null} null where the server did not check, or in another form */
+function groundedOf(found) {
+  if (!Number.isInteger(found?.supported) || !(found.total > 0) || !Array.isArray(found.unsupported)) return null;
+  const spans = found.unsupported.filter((span) => Array.isArray(span) && span.every(Number.isInteger));
+  return { supported: found.supported, total: found.total, unsupported: spans };
+}
+
 /**
- * Splits a text at its citations `[1]` to `[count]`; other brackets stay text.
+ * Cuts a text at spans of it; they are in order and counted in code points.
  * @param {string} text
- * @param {number} count how many sources there are
- * @returns {(string|number)[]} texts, and citations as numbers
+ * @param {[number, number][]} spans
+ * @returns {{text: string, inside: boolean}[]} without empty ones
  */
-export function splitCitations(text, count) {
+export function cutAt(text, spans) {
+  const points = [...text];
   const parts = [];
   let from = 0;
-  for (const match of text.matchAll(/\[(\d{1,3})\]/g)) {
+  for (const span of [...spans, [points.length, points.length]]) {
+    const start = Math.max(from, span[0]);
+    const end = Math.max(start, span[1]);
+    parts.push({ text: points.slice(from, start).join(''), inside: false });
+    parts.push({ text: points.slice(start, end).join(''), inside: true });
+    from = end;
+  }
+  return parts.filter((part) => part.text);
+}
+
+/**
+ * Splits a text at its citations `[1]` to `[count]` and at what is `**bold**`; everything else stays text.
+ * @param {string} text
+ * @param {number} count how many sources there are
+ * @returns {(string|number|{bold: string})[]} texts, citations as numbers, and what is bold
+ */
+export function splitAnswer(text, count) {
+  const parts = [];
+  let from = 0;
+  for (const match of text.matchAll(/\[(\d{1,3})\]|\*\*([^\s*](?:[^*\n]*[^\s*])?)\*\*/g)) {
     const number = Number(match[1]);
-    if (number < 1 || number > count) continue;
+    if (match[1] && (number < 1 || number > count)) continue;
     if (match.index > from) parts.push(text.slice(from, match.index));
-    parts.push(number);
+    parts.push(match[1] ? number : { bold: match[2] });
     from = match.index + match[0].length;
   }
   if (from < text.length) parts.push(text.slice(from));

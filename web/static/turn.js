@@ -4,7 +4,8 @@
  */
 
 import { label, name, relabel, t } from './i18n.js';
-import { hasEnded, splitCitations } from './stream.js';
+import { inContext } from './sources.js';
+import { cutAt, hasEnded, splitAnswer } from './stream.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
 /** @typedef {import('./stream.js').Source} Source */
@@ -115,13 +116,41 @@ export class Turn {
 
   /** Text up to the last citation is settled and never touched again; only the tail is written anew. */
   #paintText(text) {
-    const parts = splitCitations(text.slice(this.#settled), this.answer.sources?.length ?? 0);
+    const parts = splitAnswer(text.slice(this.#settled), this.answer.sources?.length ?? 0);
     const tail = typeof parts.at(-1) === 'string' ? parts.pop() : '';
-    for (const part of parts) {
-      this.#tail.before(typeof part === 'number' ? this.#citation(part) : document.createTextNode(part));
-    }
+    this.#tail.before(...parts.map((part) => this.#node(part)));
     this.#settled = text.length - tail.length;
     if (this.#tail.data !== tail) this.#tail.data = tail;
+  }
+
+  /** @param {string|number|{bold: string}} part @returns {Node|string} */
+  #node(part) {
+    if (typeof part === 'number') return this.#citation(part);
+    if (typeof part === 'string') return part;
+    const bold = document.createElement('strong');
+    bold.textContent = part.bold;
+    return bold;
+  }
+
+  /** Marks the sentences that are not in the sources, and says how many are. */
+  #paintGrounded() {
+    const { text, sources, end } = this.answer;
+    const { supported, total, unsupported } = end.grounded;
+    const box = this.#reply.querySelector('.grounded');
+    box.hidden = false;
+    label(box.querySelector('.grounded-count'), 'grounded', { supported, total });
+    box.querySelector('.grounded-legend').hidden = !unsupported.length;
+    if (!unsupported.length) return;
+    const lead = text.length - text.trimStart().length; // white space is one unit and one point a letter
+    const spans = unsupported.map((span) => span.map((place) => place - lead));
+    const nodes = cutAt(text.trimStart(), spans).map((part) => {
+      const inner = splitAnswer(part.text, sources?.length ?? 0).map((one) => this.#node(one));
+      const element = document.createElement('span');
+      if (part.inside) element.className = 'unsupported';
+      element.append(...inner);
+      return element;
+    });
+    this.#reply.querySelector('.answer').replaceChildren(...nodes);
   }
 
   #citation(number) {
@@ -148,7 +177,9 @@ export class Turn {
     if (!sources?.length || !section.hidden) return;
     section.hidden = false;
     label(section.querySelector('.sources-title'), 'sources', { n: sources.length });
-    section.querySelector('ol').append(...sources.map(sourceItem));
+    section.querySelector('ol').append(
+      ...sources.map((source, index) => sourceItem(source, index + 1, () => this.answer.text.includes(`[${index + 1}]`))),
+    );
   }
 
   #paintEnd(text) {
@@ -169,6 +200,7 @@ export class Turn {
       this.#show('.stats', 'stats', { seconds, tokens: answer.end.tokens ?? 0 });
     }
     this.#paintSources();
+    if (answer.end?.grounded && text) this.#paintGrounded();
   }
 
   #paintError() {
@@ -189,7 +221,9 @@ export class Turn {
   /** What a screen reader should hear once the answer has ended. */
   get spoken() {
     const { answer } = this;
-    const closing = { failed: answer.error?.message, stopped: t('stopped'), interrupted: t('interrupted') };
+    const { grounded } = answer.end ?? {};
+    const marked = grounded?.unsupported.length ? t('grounded', grounded) : '';
+    const closing = { done: marked, failed: answer.error?.message, stopped: t('stopped'), interrupted: t('interrupted') };
     return [answer.text, closing[answer.phase]].filter(Boolean).join(' ');
   }
 }
@@ -209,18 +243,35 @@ export function fillSolutions(list, solutions) {
 
 /**
  * @param {Source} source
- * @param {number} index
+ * @param {number} number
+ * @param {() => boolean} isCited
  */
-function sourceItem(source, index) {
+function sourceItem(source, number, isCited) {
   const item = fromTemplate('source-template');
-  item.querySelector('.source-number').textContent = `[${index + 1}]`;
+  item.querySelector('.source-number').textContent = `[${number}]`;
   item.querySelector('.source-title').textContent = titleOf(source);
   const page = source.metadata?.page;
   const pageElement = item.querySelector('.source-page');
   pageElement.hidden = !page;
   if (page) label(pageElement, 'source_page', { page });
   item.querySelector('.source-score').textContent = score(source.score);
-  item.querySelector('.passage').textContent = String(source.content ?? '');
+  const passage = item.querySelector('.passage');
+  passage.textContent = String(source.content ?? '');
+  item.querySelector('.source').addEventListener('toggle', () => isCited() && widen(passage, source));
   item.querySelector('.source-file').textContent = String(source.metadata?.source ?? '');
   return item;
+}
+
+/**
+ * Shows what stands around a cited text, which is highlighted.
+ * @param {HTMLElement} passage
+ * @param {Source} source
+ */
+async function widen(passage, source) {
+  if (passage.firstElementChild) return;
+  const found = await inContext(source);
+  if (!found) return;
+  const quote = document.createElement('mark');
+  quote.textContent = found.quote;
+  passage.replaceChildren(found.before, quote, found.after);
 }
