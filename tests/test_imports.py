@@ -53,7 +53,12 @@ ARROWS: dict[str, set[str]] = {
     "spans": {"ranking", "evidence"},
     "prompt": {"ranking", "chunking", "errors", "types"},
     "chat": {"protocol", "sessions", "retrieval", "prompt", "errors", "types"},
-    "service": set(RAG) - {"service", "doctor"},
+    "questions": {"loaders", "errors"},
+    "evaluation": {"questions", "prompt", "errors"},
+    "examiner": {"evaluation", "questions", "prompt", "chat", "protocol", "errors", "types"},
+    "report": {"evaluation", "errors"},
+    "terminal": {"errors"},
+    "service": set(RAG) - {"service", "doctor", "questions", "evaluation", "examiner", "report", "terminal"},
     "doctor": set(RAG) - {"doctor"},
 }
 
