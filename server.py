@@ -28,7 +28,7 @@ from rag.terminal import Bars, Refused, Total, say, show
 
 if TYPE_CHECKING:
     # Commands import what they need, so that each starts fast.
-    from rag.examiner import Ask, Part
+    from rag.examiner import Door
 
 VERSION = "0.1.0"
 COMMANDS = {
@@ -361,20 +361,18 @@ async def _delete(settings: Settings, lang: Lang, ids: Sequence[str]) -> int:
 async def _ask(settings: Settings, lang: Lang, question: str) -> int:
     """Answer one question on the terminal; the server that holds the data directory does it, if there is one."""
 
-    async def show_answer(ask: Ask, part: Part, about: dict[str, str]) -> None:
-        await show(ask(question, f"terminal-{os.getpid()}"), lang)
+    async def show_answer(door: Door, about: dict[str, str]) -> None:
+        await show(door.ask(question, f"terminal-{os.getpid()}"), lang)
 
     await _with_chat(settings, lang, show_answer)
     return 0
 
 
-async def _with_chat(
-    settings: Settings, lang: Lang, use: Callable[[Ask, Part, dict[str, str]], Awaitable[None]]
-) -> None:
+async def _with_chat(settings: Settings, lang: Lang, use: Callable[[Door, dict[str, str]], Awaitable[None]]) -> None:
     """Call `use` with the chat of this process, or of the server that holds the data directory, and its models."""
 
     async def here() -> None:
-        from rag.examiner import asking, reading
+        from rag.examiner import Here
         from rag.service import open_chat, open_index
 
         models = await asyncio.to_thread(_models, settings, lang)
@@ -383,14 +381,14 @@ async def _with_chat(
             open_index(settings, models.embed, lambda done, total: None) as index,
             open_chat(settings, models.chat, index, time.time) as chat,
         ):
-            await use(asking(chat, lang), reading(index.store), about)
+            await use(Here(chat, index.store, lang), about)
 
     async def there(url: str) -> None:
         from web.client import Client
 
-        async with Client(url, lang) as client:
+        async with Client(url, lang, settings.answers) as client:
             health = await client.health()
-            await use(client.ask, client.part, {name: health[name] for name in ("model", "embed_model")})
+            await use(client, {name: health[name] for name in ("model", "embed_model")})
 
     await _here_or_there(settings, here, there)
 
@@ -407,10 +405,10 @@ def _bench(settings: Settings, lang: Lang, flags: dict[str, Any]) -> int:
     outcomes: list[Outcome] = []
     about = {"questions": flags["questions"].name, "made": time.strftime("%Y-%m-%d %H:%M")}
 
-    async def ask_all(ask: Ask, part: Part, models: dict[str, str]) -> None:
+    async def ask_all(door: Door, models: dict[str, str]) -> None:
         about.update(models)
         with tqdm(total=len(cases), unit="question") as bar:
-            async for outcome in examine(cases, ask, part):
+            async for outcome in examine(cases, door):
                 outcomes.append(outcome)
                 bar.update()
 

@@ -24,6 +24,8 @@ Verdict = Literal["error", "false_answer", "false_refusal", "wrong", "unrated", 
 FAILED: tuple[Verdict, ...] = ("error", "false_answer", "false_refusal", "wrong")
 VERDICTS: tuple[Verdict, ...] = (*FAILED, "unrated", "right", "refused")
 FAR = 0.95
+# Of so many passages it is asked whether they hold the answer.
+FIRST = (1, 5)
 
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 _BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
@@ -35,12 +37,14 @@ _MARKS = re.compile(r"\*\*|\[\d{1,3}\]")
 class Reply:
     """What the pipeline said. `parts`: for each source, what its document holds at `start` to `end`.
 
-    Times are in milliseconds from the receipt of the question. `error` is its text, if there was one.
+    `passages` are those that the search finds, in the shape of sources: an answer narrows them to what it quotes. Times
+    are in milliseconds from the receipt of the question. `error` is its text, if there was one.
     """
 
     text: str = ""
     sources: Sequence[dict[str, Any]] = ()
     parts: Sequence[str] = ()
+    passages: Sequence[dict[str, Any]] = ()
     refused: bool = False
     first_token_ms: int | None = None
     ms: int = 0
@@ -51,7 +55,7 @@ class Reply:
 class Outcome:
     """A case, its reply, and how it was judged. What does not apply is None.
 
-    `words_at` and `source_at`: the first source, from 1, with the expected words, or of the expected document; 0: none.
+    `words_at`, `source_at`: the first passage, from 1, with the expected words, or of the expected document; 0: none.
     `verbatim` of the `quotes` stand letter for letter in the cited source.
     """
 
@@ -85,8 +89,8 @@ def judge(case: Case, reply: Reply) -> Outcome:
         reply,
         lang,
         _verdict(case, reply, held),
-        words_at=_first(reply.sources, lambda source: holds(source["content"], case.expected)) if rated else None,
-        source_at=_first(reply.sources, lambda source: _is_named(source, case.source)) if case.source else None,
+        words_at=_first(reply.passages, lambda passage: holds(passage["content"], case.expected)) if rated else None,
+        source_at=_first(reply.passages, lambda passage: _is_named(passage, case.source)) if case.source else None,
         held=held,
         first_quote=bool(quoted) and holds(quoted[0][0], case.expected) if rated else None,
         short=short,
@@ -108,14 +112,14 @@ def _verdict(case: Case, reply: Reply, held: bool | None) -> Verdict:
     return "unrated" if held is None else "right" if held else "wrong"
 
 
-def _first(sources: Sequence[dict[str, Any]], fits: Callable[[dict[str, Any]], bool]) -> int:
-    return next((number for number, source in enumerate(sources, 1) if fits(source)), 0)
+def _first(passages: Sequence[dict[str, Any]], fits: Callable[[dict[str, Any]], bool]) -> int:
+    return next((number for number, passage in enumerate(passages, 1) if fits(passage)), 0)
 
 
-def _is_named(source: dict[str, Any], name: str) -> bool:
-    """Whether the source is of the document: by its title, its name, or the end of its path."""
+def _is_named(passage: dict[str, Any], name: str) -> bool:
+    """Whether the passage is of the document: by its title, its name, or the end of its path."""
     wanted = plain(name).strip("/")
-    return wanted == plain(source["title"]) or f"/{plain(source['metadata']['source'])}".endswith(f"/{wanted}")
+    return wanted == plain(passage["title"]) or f"/{plain(passage['metadata']['source'])}".endswith(f"/{wanted}")
 
 
 def _is_verbatim(words: str, number: int, reply: Reply) -> bool:
@@ -233,10 +237,10 @@ def summarize(outcomes: Sequence[Outcome]) -> Summary:
         questions=len(outcomes),
         told=sum(outcome.case.told for outcome in outcomes),
         errors=len(outcomes) - len(given),
-        recall_1=_within(1, (outcome.words_at for outcome in given)),
-        recall_5=_within(5, (outcome.words_at for outcome in given)),
-        source_1=_within(1, (outcome.source_at for outcome in given)),
-        source_5=_within(5, (outcome.source_at for outcome in given)),
+        recall_1=_within(FIRST[0], (outcome.words_at for outcome in given)),
+        recall_5=_within(FIRST[1], (outcome.words_at for outcome in given)),
+        source_1=_within(FIRST[0], (outcome.source_at for outcome in given)),
+        source_5=_within(FIRST[1], (outcome.source_at for outcome in given)),
         held=_mean(outcome.held for outcome in rated),
         first_quote=_mean(outcome.first_quote for outcome in rated) if quoting else None,
         f1=_mean(outcome.f1 for outcome in rated) if short else None,

@@ -6,60 +6,71 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 from .chat import Chat, Question
 from .errors import Lang
-from .evaluation import Outcome, Reply, judge
-from .prompt import NOTHING_FOUND
-from .protocol import Stream, to_ws
+from .evaluation import FIRST, Outcome, Reply, judge
+from .protocol import Stream, source_of, to_ws
 from .questions import Case
-from .types import Store
-
-# A question and a session id to the events of its answer, in the form of the wire.
-Ask = Callable[[str, str], AsyncIterator[dict[str, Any]]]
-# A document's id, start and end to that part of its text.
-Part = Callable[[str, int, int], Awaitable[str]]
+from .replies import is_refusal
+from .types import Document, Store
 
 
-def asking(chat: Chat, lang: Lang) -> Ask:
-    """Ask in this process."""
+class Door(Protocol):
+    """Where questions are asked: this process or a server."""
 
-    async def ask(question: str, session_id: str) -> AsyncIterator[dict[str, Any]]:
+    def ask(self, question: str, session_id: str) -> AsyncIterator[dict[str, Any]]:
+        """The events of the answer, in the form of the wire."""
+        ...
+
+    async def search(self, query: str, k: int) -> Sequence[dict[str, Any]]:
+        """The passages that are found, in the shape of sources."""
+        ...
+
+    async def part(self, document_id: str, start: int, end: int) -> str:
+        """A part of a document's text, by its characters."""
+        ...
+
+
+class Here:
+    """The chat of this process."""
+
+    def __init__(self, chat: Chat, store: Store, lang: Lang) -> None:
+        self._chat = chat
+        self._store = store
+        self._lang: Lang = lang
+        # Sources that follow one another are often of the same document.
+        self._document: Document | None = None
+
+    async def ask(self, question: str, session_id: str) -> AsyncIterator[dict[str, Any]]:
         stream = Stream("question", session_id, time.monotonic)
-        async with aclosing(chat.answer(Question(question, stream, threading.Event()))) as events:
+        async with aclosing(self._chat.answer(Question(question, stream, threading.Event()))) as events:
             async for event in events:
-                yield json.loads(to_ws(event, lang))
+                yield json.loads(to_ws(event, self._lang))
 
-    return ask
+    async def search(self, query: str, k: int) -> Sequence[dict[str, Any]]:
+        return [source_of(passage) for passage in await self._chat.retriever.search(query, k)]
 
-
-def reading(store: Store) -> Part:
-    """Read documents in this process. The last one is remembered: its sources often come together."""
-    last: list[tuple[str, str]] = [("", "")]
-
-    async def part(document_id: str, start: int, end: int) -> str:
-        if last[0][0] != document_id:
-            document = await store.document(document_id)
-            last[0] = (document_id, document.text if document else "")
-        return last[0][1][start:end]
-
-    return part
+    async def part(self, document_id: str, start: int, end: int) -> str:
+        if self._document is None or self._document.id != document_id:
+            self._document = await self._store.document(document_id)
+        return self._document.text[start:end] if self._document else ""
 
 
-async def examine(cases: Iterable[Case], ask: Ask, part: Part) -> AsyncIterator[Outcome]:
+async def examine(cases: Iterable[Case], door: Door) -> AsyncIterator[Outcome]:
     """The outcome of each case, as soon as it is known."""
     for case in cases:
-        yield judge(case, await _reply(ask(case.question, f"bench-{uuid.uuid4()}"), part))
+        yield judge(case, await _reply(case.question, door))
 
 
-async def _reply(events: AsyncIterator[dict[str, Any]], part: Part) -> Reply:
+async def _reply(question: str, door: Door) -> Reply:
     tokens: list[str] = []
     sources: list[dict[str, Any]] = []
     end: dict[str, Any] = {}
-    async for event in events:
+    async for event in door.ask(question, f"bench-{uuid.uuid4()}"):
         if event["type"] == "stream_token":
             tokens.append(event["token"])
         elif event["type"] == "stream_sources":
@@ -69,8 +80,10 @@ async def _reply(events: AsyncIterator[dict[str, Any]], part: Part) -> Reply:
     text = "".join(tokens)
     if "error_code" in end:
         return Reply(text, sources, error=f"{end['error_code']}: {end['message']}")
+    # After the answer, or its time would be that of a question asked before.
+    passages = await door.search(question, FIRST[-1])
     places = [source["metadata"] for source in sources]
-    parts = [await part(place["document_id"], place["start"], place["end"]) for place in places]
+    parts = [await door.part(place["document_id"], place["start"], place["end"]) for place in places]
     return Reply(
-        text, sources, parts, text in NOTHING_FOUND.values(), end["time_to_first_token_ms"], end["processing_time_ms"]
+        text, sources, parts, passages, is_refusal(text), end["time_to_first_token_ms"], end["processing_time_ms"]
     )

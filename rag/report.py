@@ -18,10 +18,10 @@ BINS = 24
 
 # What is shown of a summary, in this order: (field, ko, en).
 SHARES: tuple[tuple[str, str, str], ...] = (
-    ("recall_1", "정답이 첫 출처에 있음", "expected words in the first source"),
-    ("recall_5", "정답이 다섯 출처 안에 있음", "expected words in the first five sources"),
-    ("source_1", "문서가 첫 출처임", "expected document is the first source"),
-    ("source_5", "문서가 다섯 출처 안에 있음", "expected document among the first five"),
+    ("recall_1", "정답이 첫 구절에 있음", "expected words in the first passage found"),
+    ("recall_5", "정답이 다섯 구절 안에 있음", "expected words in the first five passages"),
+    ("source_1", "첫 구절이 그 문서의 것임", "first passage is of the expected document"),
+    ("source_5", "그 문서가 다섯 구절 안에 있음", "expected document among the first five"),
     ("held", "답변에 정답이 있음", "answers with the expected words"),
     ("first_quote", "첫 인용문에 정답이 있음", "first quotation with the expected words"),
     ("f1", "짧은 답 F1", "short answer, F1"),

@@ -27,7 +27,8 @@ def source(content: str, name: str = "docs/pump.md", title: str = "The pump") ->
 
 
 def reply(text: str, *contents: str, **fields: Any) -> Reply:
-    return Reply(text, [source(content) for content in contents], contents, **fields)
+    sources = [source(content) for content in contents]
+    return Reply(text, sources, contents, sources, **fields)
 
 
 # Words.

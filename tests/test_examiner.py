@@ -6,7 +6,7 @@ import pytest
 
 from rag.errors import RagError
 from rag.evaluation import Outcome
-from rag.examiner import asking, examine, reading
+from rag.examiner import Here, examine
 from rag.prompt import NOTHING_FOUND
 from rag.questions import Case
 
@@ -16,7 +16,7 @@ CASES = [Case("what is the answer?", ("42",)), Case("zzz?", told=False)]
 
 
 async def examined(parts: Parts, cases: list[Case]) -> list[Outcome]:
-    return [outcome async for outcome in examine(cases, asking(parts.chat(), "en"), reading(parts.store))]
+    return [outcome async for outcome in examine(cases, Here(parts.chat(), parts.store, "en"))]
 
 
 async def test_answers_come_from_the_pipeline_and_quotations_are_held_against_the_stored_text(parts: Parts) -> None:
@@ -44,6 +44,6 @@ async def test_an_error_is_noted_and_the_next_question_asked(parts: Parts) -> No
 
 @pytest.mark.parametrize(("start", "end", "part"), [(4, 10, "answer"), (0, 3, "the")])
 async def test_a_part_is_read_from_the_stored_document(parts: Parts, start: int, end: int, part: str) -> None:
-    read = reading(parts.store)
-    assert await read("doc", start, end) == part
-    assert await read("none", start, end) == ""
+    door = Here(parts.chat(), parts.store, "en")
+    assert await door.part("doc", start, end) == part
+    assert await door.part("none", start, end) == ""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,11 +22,16 @@ PAGE = 200
 
 
 class Client:
-    """A client of one server, with its errors in `lang`. Raises `Refused` for what the server refuses."""
+    """A `rag.examiner.Door`, and more: a client of one server, with its errors in `lang`.
 
-    def __init__(self, url: str, lang: Lang) -> None:
+    It is asked for `answers` of that kind: quote, free, or anything else for what the server is set to.
+    Raises `Refused` for what the server refuses.
+    """
+
+    def __init__(self, url: str, lang: Lang, answers: str = "") -> None:
         self._url = url
         self._lang = lang
+        self._answers = answers
 
     async def __aenter__(self) -> Client:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
@@ -41,7 +46,7 @@ class Client:
     async def ask(self, question: str, session_id: str) -> AsyncIterator[dict[str, Any]]:
         """The events of one answer. Raises `RagError` SETUP-007 if the server goes away."""
         message = {"type": "message", "message_id": "question", "content": question, "session_id": session_id}
-        asked = {"session_id": session_id, "lang": self._lang}
+        asked = {"session_id": session_id, "lang": self._lang, "answers": self._answers}
         with contextlib.suppress(aiohttp.ClientError):
             async with self._http.ws_connect("/chat-ws", params=asked) as socket:
                 await socket.send_json(message)
@@ -52,8 +57,11 @@ class Client:
                         return
         raise RagError("SETUP-007", url=self._url, file=question)
 
+    async def search(self, query: str, k: int) -> Sequence[dict[str, Any]]:
+        body = await self._body(self._http.post("/search", json={"query": query, "k": k}))
+        return list(body["sources"])
+
     async def part(self, document_id: str, start: int, end: int) -> str:
-        """A part of a document's text, by its characters."""
         path = f"/documents/{quote(document_id, safe='')}/text"
         body = await self._body(self._http.get(path, params={"start": str(start), "end": str(end)}))
         return str(body["text"])
