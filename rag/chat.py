@@ -1,20 +1,27 @@
-"""The pipeline behind every door: session, retrieval, prompt, generation, events."""
+"""The pipeline behind every door: session, retrieval, evidence, prompt, generation, events."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from . import prompt
+from . import prompt, quoting, replies
 from .errors import RagError
+from .evidence import EMBEDDED, Evidence, bears, gather, in_passage, rank, refine
 from .protocol import Event, Stream, source_of
 from .retrieval import Retriever
 from .sessions import Sessions
-from .types import CancelFlag, Finish, Generator, Passage, Sampling, Token, Turn, Usage
+from .types import CancelFlag, Finish, Generator, Message, Passage, Sampling, Token, Turn, Usage
+
+Mode = Literal["", "quote", "free"]
+
+# Below this likelihood the documents do not tell.
+BEARS = 0.5
 
 _CITATION = re.compile(r"\[(\d{1,3})\]")
 
@@ -23,18 +30,49 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question, and how it wants to be answered. `stream` was made when it was received."""
+    """One question, and how it wants to be answered; `answers` "" leaves it to the chat.
+
+    `stream` was made when it was received.
+    """
 
     content: str
     stream: Stream
     cancel: CancelFlag
     early_sources: bool = False
     thinking: bool = False
+    answers: Mode = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What an answer is made from: a fixed text, or what the model reads and the answers that it may choose from.
+
+    `cited`: numbers of the sources that the answer cites, None as long as only the model knows.
+    """
+
+    sources: Sequence[Passage] = ()
+    cited: frozenset[int] | None = frozenset()
+    text: str = ""
+    messages: Sequence[Message] = ()
+    choices: Sequence[str] = ()
+    quoted: int = 0
+
+    def told(self, answer: str = "") -> list[dict[str, Any]]:
+        """The sources in the shape of the protocol, marked as far as the answer is known."""
+        cited = self.cited
+        if cited is None:
+            cited = frozenset(int(number) for number in _CITATION.findall(answer))
+        return [source_of(passage, number in cited) for number, passage in enumerate(self.sources, 1)]
+
+    @property
+    def grounded(self) -> Mapping[str, Any] | None:
+        """Quotes are their own evidence."""
+        return {"supported": self.quoted, "total": self.quoted, "unsupported": []} if self.quoted else None
 
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """The parts that an answer is made with."""
+    """The parts that an answer is made with. `answers`: whether to quote; auto: where the model is small."""
 
     generator: Generator
     retriever: Retriever
@@ -42,6 +80,7 @@ class Chat:
     sampling: Sampling
     passages: int = 5
     token_timeout: float = 120.0
+    answers: Literal["auto", "quote", "free"] = "auto"
 
     async def answer(self, question: Question) -> AsyncGenerator[Event, None]:
         """The events of one answer. Never raises: what goes wrong becomes the last event.
@@ -65,62 +104,109 @@ class Chat:
             question.cancel.set()
 
     async def _events(self, question: Question) -> AsyncGenerator[Event, None]:
-        stream, cancel = question.stream, question.cancel
-        passages: list[Passage] = []
-        answer: list[str] = []
-        finish = Finish("cancelled", Usage())
-        asked = ""
-        if cancel.is_set():
+        stream = question.stream
+        plan, answer, finish = _Plan(), "", Finish("cancelled", Usage())
+        if question.cancel.is_set():
             yield stream.start()
         else:
-            history = await self.sessions.turns(stream.session_id)
-            passages = await self.retriever.search(question.content, self.passages)
-            asked, tokens = await self._tokens(question, history, passages)
+            plan = await self._plan(question, await self.sessions.turns(stream.session_id))
             yield stream.start()
             if question.early_sources:
-                yield stream.sources([source_of(passage) for passage in passages])
-            async with aclosing(tokens):
+                yield stream.sources(plan.told())
+            async with aclosing(self._tokens(plan, question)) as tokens:
                 async for token in tokens:
                     if token.thinking:
                         if question.thinking and token.text:
                             yield stream.thinking(token.text)
                     elif token.text:
-                        answer.append(token.text)
+                        answer += token.text
                         yield stream.token(token.text)
                     if token.finish:
                         finish = token.finish
-        cited = {int(number) for number in _CITATION.findall("".join(answer))}
-        sources = [source_of(passage, number in cited) for number, passage in enumerate(passages, 1)]
+        sources = plan.told(answer)
         if not stream.sources_sent:
             yield stream.sources(sources)
         if answer:
-            turn = Turn(stream.message_id, question.content, "".join(answer), sources, asked)
+            asked = plan.messages[-1].content if plan.messages else ""
+            turn = Turn(stream.message_id, question.content, answer, sources, asked)
             await self.sessions.append(stream.session_id, turn)
-        yield stream.end(finish.reason, finish.usage)
+        yield stream.end(finish.reason, finish.usage, plan.grounded if finish.reason == "stop" else None)
 
-    async def _tokens(
-        self, question: Question, history: Sequence[Turn], passages: Sequence[Passage]
-    ) -> tuple[str, AsyncGenerator[Token, None]]:
-        """The question as the model reads it, and the answer's tokens. Raises `RagError` GEN-003."""
+    async def _plan(self, question: Question, history: Sequence[Turn]) -> _Plan:
+        """From a question to what its answer is made from. Raises `RagError` GEN-003 and those of the search."""
+        if reply := replies.small_talk(question.content, prompt.language_of(question.content)):
+            return _Plan(text=reply)
+        asked = question.content
+        passages = await self.retriever.search(asked, self.passages)
+        ranked = await self._weigh(asked, passages)
+        return await asyncio.to_thread(self._prepare, question, asked, history, passages, ranked)
+
+    async def _weigh(self, asked: str, passages: Sequence[Passage]) -> list[Evidence]:
+        """The sentences of the passages, those that bear most on the question first."""
+        ranked = await asyncio.to_thread(lambda: rank(asked, passages, gather(passages)))
+        texts = [in_passage(sentence, passages) for sentence in ranked[:EMBEDDED]]
+        return refine(ranked, await self.retriever.cosines(asked, texts))
+
+    def _prepare(
+        self,
+        question: Question,
+        asked: str,
+        history: Sequence[Turn],
+        passages: Sequence[Passage],
+        ranked: Sequence[Evidence],
+    ) -> _Plan:
+        """Refuse, quote, or let the model write. `asked` is what was searched for."""
         lang = prompt.language_of(question.content)
-        speaks = self.generator.speaks(lang)
-        # What it writes in a language that it does not know is no answer; it may choose what to quote.
-        choices = [] if speaks else await asyncio.to_thread(prompt.quotations, question.content, passages)
-        if not passages or not (speaks or choices):
-            return "", _fixed(prompt.NOTHING_FOUND[lang])
-        messages = await asyncio.to_thread(
-            prompt.build,
+        if bears(asked, passages, ranked) < BEARS:
+            # A question too long for the model is told so even where the model is not asked.
+            self._messages(question, (), ())
+            return _Plan(passages, text=replies.refusal(passages, lang))
+        if not self._quotes(question):
+            excerpts = self._excerpts(passages, ranked)
+            return _Plan(passages, None, messages=self._messages(question, history, excerpts))
+        chosen = quoting.select(ranked)
+        quoted = quoting.quotation(passages, chosen)
+        return _Plan(
+            quoted.sources,
+            frozenset(quoted.numbers),
+            messages=self._messages(question, history, quoted.excerpts),
+            choices=quoting.answers(lang, quoted, quoting.short_answers(asked, chosen)),
+            quoted=quoted.sentences,
+        )
+
+    def _quotes(self, question: Question) -> bool:
+        """Whether to quote. What a model writes in a language that it does not know is no answer."""
+        mode = question.answers or self.answers
+        if mode == "quote" or not self.generator.speaks(prompt.language_of(question.content)):
+            return True
+        return mode == "auto" and self._small
+
+    @property
+    def _small(self) -> bool:
+        return self.generator.parameters < prompt.NARROW_BELOW
+
+    def _excerpts(self, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> list[prompt.Excerpt]:
+        if self._small:
+            return prompt.narrow(passages, ranked, self.generator.parameters)
+        return prompt.wide(passages)
+
+    def _messages(
+        self, question: Question, history: Sequence[Turn], excerpts: Sequence[prompt.Excerpt]
+    ) -> list[Message]:
+        return prompt.build(
             question.content,
             history,
-            passages,
+            excerpts,
             context=self.generator.context,
             max_tokens=self.sampling.max_tokens,
-            parameters=self.generator.parameters,
             count=self.generator.count,
-            most=prompt.NARROW_SENTENCES if speaks else prompt.QUOTED_SENTENCES,
         )
-        tokens = self.generator.generate(messages, self.sampling, question.cancel, choices)
-        return messages[-1].content, _timed(tokens, self.token_timeout)
+
+    def _tokens(self, plan: _Plan, question: Question) -> AsyncGenerator[Token, None]:
+        if plan.text:
+            return _fixed(plan.text)
+        tokens = self.generator.generate(plan.messages, self.sampling, question.cancel, plan.choices)
+        return _timed(tokens, self.token_timeout)
 
 
 async def _fixed(text: str) -> AsyncGenerator[Token, None]:

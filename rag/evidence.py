@@ -36,7 +36,7 @@ COSINE = 0.75
 # script that the embedder does not know.
 BEARS_PASSAGE = 14.0
 BEARS_COVER = 3.5
-BEARS_BIAS = -6.8
+BEARS_BIAS = -6.0
 BEARS_UNSPACED = -1.6
 
 _LIST_MARK = re.compile(r"(?:[-*•]|\d+[.)])\s+")

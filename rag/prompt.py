@@ -1,31 +1,27 @@
-"""Pure: history, passages and question to messages within a token budget.
+"""Pure: history, evidence and question to messages within a token budget.
 
-Laid out from what changes least to what changes most (system text, history, passages, question), and the history as
+Laid out from what changes least to what changes most (system text, history, evidence, question), and the history as
 the model has read it, so that the engine finds nearly all of a follow-up question's prompt in its memory.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from itertools import permutations
+from dataclasses import dataclass
 
 from . import ranking
-from .chunking import sentences
+from .chunking import estimate
 from .errors import Lang, RagError
+from .evidence import Evidence
 from .types import Message, Passage, Turn
-
-_LIST_MARK = re.compile(r"^(?:[-*•]|\d+[.)])\s+")
 
 Count = Callable[[Sequence[Message]], int]
 
 # A model of fewer parameters answers from single sentences; whole passages lead it astray.
 NARROW_BELOW = 1_500_000_000
-NARROW_SENTENCES = 4
-QUOTED_SENTENCES = 2
-LONGEST_QUOTE = 250
-# A "sentence" beyond this many characters is a table or a listing, and would be most of the prompt.
-LONGEST_SENTENCE = 500
+# It is given a token of evidence for each so many parameters, and this many at least.
+PARAMETERS_A_TOKEN = 1_000_000
+LEAST_EVIDENCE = 150
 # So many turns lose their passages first where a prompt gets too long.
 FIRST_BARED = 2
 # At least this share of the context is kept for the answer.
@@ -38,11 +34,6 @@ SYSTEM: dict[Lang, str] = {
     "사용하고 [1]처럼 번호로 출처를 밝히세요. 발췌문에 답이 없으면 문서에 없다고 말하세요.",
 }
 QUESTION: dict[Lang, str] = {"en": "Question", "ko": "질문"}
-NOTHING_FOUND: dict[Lang, str] = {
-    "en": "I found nothing about this in the documents. Add documents, or ask in other words.",
-    "ko": "문서에서 관련 내용을 찾지 못했습니다. 문서를 추가하거나 다른 말로 질문해 보세요.",
-}
-QUOTING: dict[Lang, str] = {"en": "The documents say:", "ko": "문서에는 이렇게 나와 있습니다."}
 
 
 def language_of(question: str) -> Lang:
@@ -50,32 +41,58 @@ def language_of(question: str) -> Lang:
     return "ko" if ranking.hangul_share(question) >= 0.2 else "en"
 
 
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """What the model reads under a number."""
+
+    number: int
+    title: str
+    text: str
+
+
+def wide(passages: Sequence[Passage]) -> list[Excerpt]:
+    """The whole passages."""
+    return [Excerpt(number, passage.title, passage.text) for number, passage in enumerate(passages, 1)]
+
+
+def narrow(passages: Sequence[Passage], ranked: Sequence[Evidence], parameters: int) -> list[Excerpt]:
+    """The best sentences that fit the budget of a model of that size, under the numbers of their passages."""
+    left = max(LEAST_EVIDENCE, parameters // PARAMETERS_A_TOKEN)
+    chosen: list[Evidence] = []
+    for sentence in ranked:
+        left -= estimate(sentence.text)
+        if chosen and left < 0:
+            break
+        chosen.append(sentence)
+    found = []
+    for place, passage in enumerate(passages):
+        inside = sorted((one for one in chosen if one.passage == place), key=lambda one: one.start)
+        if inside:
+            found.append(Excerpt(place + 1, passage.title, " ".join(one.text for one in inside)))
+    return found
+
+
 def build(
     question: str,
     history: Sequence[Turn],
-    passages: Sequence[Passage],
+    evidence: Sequence[Excerpt],
     *,
     context: int,
     max_tokens: int,
-    parameters: int,
     count: Count,
-    most: int = NARROW_SENTENCES,
 ) -> list[Message]:
-    """The messages of a prompt that leaves room for an answer. A small model gets the `most` best sentences.
+    """The messages of a prompt that leaves room for an answer.
 
-    Where it does not fit, the passages of the oldest turns go first, then those turns, then the last passages. Raises
+    Where it does not fit, the evidence of the oldest turns goes first, then those turns, then the last excerpts. Raises
     `RagError` GEN-003 if the question alone does not fit.
     """
     lang = language_of(question)
     room = context - min(max_tokens, context // ANSWER_SHARE)
-    if parameters < NARROW_BELOW:
-        evidence = [" ".join(part) for part in narrowed(question, passages, most)]
-    else:
-        evidence = [passage.text for passage in passages]
+    excerpts = list(evidence)
     turns = list(history)
     bare = 0
     while True:
-        messages = _messages(lang, question, turns, bare, passages, evidence)
+        messages = _messages(lang, question, turns, bare, excerpts)
         tokens = count(messages)
         if tokens <= room:
             return messages
@@ -85,56 +102,20 @@ def build(
         elif turns:
             # Long histories are cut by halves, so that the counting stays cheap.
             turns = turns[max(1, len(turns) // 2) :]
-        elif evidence:
-            evidence = evidence[:-1]
+        elif excerpts:
+            excerpts.pop()
         else:
             raise RagError("GEN-003", tokens=tokens, limit=room, characters=len(question) * room // tokens)
 
 
 def _messages(
-    lang: Lang, question: str, turns: Sequence[Turn], bare: int, passages: Sequence[Passage], evidence: Sequence[str]
+    lang: Lang, question: str, turns: Sequence[Turn], bare: int, excerpts: Sequence[Excerpt]
 ) -> list[Message]:
     """The first `bare` turns are without their passages."""
     messages = [Message("system", SYSTEM[lang])]
     for number, turn in enumerate(turns):
         asked = turn.question if number < bare else turn.asked or turn.question
         messages += [Message("user", asked), Message("assistant", turn.answer)]
-    numbered = [
-        f"[{number}] {passage.title}\n{text}"
-        for number, (passage, text) in enumerate(zip(passages, evidence, strict=False), 1)
-        if text
-    ]
+    numbered = [f"[{excerpt.number}] {excerpt.title}\n{excerpt.text}" for excerpt in excerpts]
     messages.append(Message("user", "\n\n".join([*numbered, f"{QUESTION[lang]}: {question}"])))
     return messages
-
-
-def narrowed(
-    question: str, passages: Sequence[Passage], most: int = NARROW_SENTENCES, longest: int = LONGEST_SENTENCE
-) -> list[list[str]]:
-    """For each passage, those of its sentences that are among the best of all, in their order; may be empty.
-
-    A sentence is as good as its coverage of the question's terms, a little better in a better passage.
-    """
-    found = [
-        (place, _LIST_MARK.sub("", sentence))
-        for place, passage in enumerate(passages)
-        for sentence in sentences(passage.text)
-        # Neither a heading nor another question is an answer.
-        if len(sentence) <= longest and not sentence.startswith("#") and not sentence.endswith(("?", "？"))
-    ]
-    covered = ranking.coverage(question, [sentence for _, sentence in found])
-    scores = [cover + 0.2 * passages[place].score for cover, (place, _) in zip(covered, found, strict=True)]
-    best = sorted(sorted(range(len(found)), key=lambda index: -scores[index])[:most])
-    chosen: list[list[str]] = [[] for _ in passages]
-    for index in best:
-        place, sentence = found[index]
-        chosen[place].append(sentence)
-    return chosen
-
-
-def quotations(question: str, passages: Sequence[Passage]) -> list[str]:
-    """Answers for a model to choose from: the best sentences, letter for letter with their numbers, in each order."""
-    chosen = narrowed(question, passages, QUOTED_SENTENCES, LONGEST_QUOTE)
-    quotes = [f"“{sentence}” [{number}]" for number, part in enumerate(chosen, 1) for sentence in part]
-    frame = QUOTING[language_of(question)]
-    return ["\n\n".join([frame, *order]) for order in permutations(quotes)] if quotes else []

@@ -235,6 +235,7 @@ class End:
     finish_reason: FinishReason
     time_to_first_token_ms: int | None
     usage: Usage
+    grounded: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,8 @@ def to_ws(event: Event, lang: Lang) -> str:
         data = {"type": "stream_error", "message_id": event.message_id, **event.error.body(lang)}
     else:
         data = {"type": _WS_TYPES[type(event)], **asdict(event)}
+        if data.get("grounded", ...) is None:
+            del data["grounded"]
     return _encode(data)
 
 
@@ -319,12 +322,13 @@ class Stream:
         self.sources_sent = True
         return Sources(self.message_id, sources)
 
-    def end(self, reason: FinishReason, usage: Usage) -> End:
+    def end(self, reason: FinishReason, usage: Usage, grounded: Mapping[str, Any] | None = None) -> End:
+        """`grounded`: how much of the answer its evidence supports, if that is known."""
         self._require(self._state == "open" and self.sources_sent, "stream_end")
         self._state = "closed"
         first = None if self._first is None else round((self._first - self._begun) * 1000)
         took = round((self.clock() - self._begun) * 1000)
-        return End(self.message_id, self._tokens, took, reason, first, usage)
+        return End(self.message_id, self._tokens, took, reason, first, usage, grounded)
 
     def error(self, error: RagError) -> ErrorEvent:
         self._require(self._state != "closed", "stream_error")

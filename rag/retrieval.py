@@ -18,6 +18,8 @@ CACHED = 256
 SPARE = 10
 # Of a query whose tokenizer knows its script (at most so many tokens a character), and of one that it takes to pieces.
 KNOWN, UNKNOWN = 0.8, 1.2
+# Cosines of single sentences help only where the query's vector is trusted so far.
+TRUSTED = 0.5
 # Texts are near-duplicates that share more of their shingles, of so many characters each.
 SAME = 0.98
 SHINGLE = 8
@@ -40,6 +42,15 @@ class Retriever:
         vector = await self._vector(query)
         found = await self.store.search(query, vector, k + SPARE, where)
         return (await asyncio.to_thread(lambda: joined(distinct(found))))[:k]
+
+    async def cosines(self, query: str, texts: Sequence[str]) -> list[float]:
+        """Of each text with the query; none where the query's vector is not to be trusted."""
+        vector = await self._vector(query)
+        believed = float(np.linalg.norm(vector))
+        if believed <= TRUSTED or not texts:
+            return []
+        vectors = await self.embedder.embed(texts)
+        return [float(cosine) for cosine in vectors @ (vector / believed)]
 
     async def _vector(self, query: str) -> Vectors:
         """The query's vector, as long as it is to be trusted. Those who ask the same at once share one computation."""

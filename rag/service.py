@@ -191,6 +191,7 @@ async def open_chat(settings: Settings, chat: Chosen, index: Index, clock: Calla
                 repeat_penalty=SMALL_PENALTY if model.parameters < NARROW_BELOW else 1.0,
             ),
             passages=settings.sources,
+            answers=settings.answers,
             token_timeout=settings.token_timeout,
         )
     finally:

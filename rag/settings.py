@@ -16,6 +16,7 @@ from .errors import Lang, RagError
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Choice = Literal["auto", "on", "off"]
+Answers = Literal["auto", "quote", "free"]
 KvChoice = Literal["auto", "f16", "q8_0", "mixed"]
 # On, then off.
 SWITCH = ("1", "true", "yes", "on", "0", "false", "no", "off")
@@ -41,6 +42,7 @@ class Settings:
     gpu_layers: int
     reencode: Literal["auto", "off"]
     lang: Lang
+    answers: Answers
     session_minutes: float
     max_tokens: int
     temperature: float
@@ -98,6 +100,12 @@ TABLE: tuple[Setting, ...] = (
         "reencode", "auto", "weights of a slow type anew in Q8_0; auto: where clearly faster", allowed=("auto", "off")
     ),
     Setting("lang", "ko", "language of texts where the client asks for none: ko or en", allowed=get_args(Lang)),
+    Setting(
+        "answers",
+        "auto",
+        "quote: sentences of the documents, letter for letter; free: the model's words; auto: small models quote",
+        allowed=get_args(Answers),
+    ),
     Setting("session_minutes", 30.0, "life of a conversation after its last use", 0.01, 1e6),
     Setting("max_tokens", 512, "longest answer, in tokens", 1, 1 << 20),
     Setting("temperature", 0.0, "0: always the likeliest token; higher: more varied", 0, 5),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 import pytest
 
 from rag.chat import Chat, Question
-from rag.errors import RagError
-from rag.prompt import NOTHING_FOUND
+from rag.errors import Lang, RagError
 from rag.protocol import End, ErrorEvent, Event, Sources, Start, Stream, ThinkingEvent, TokenEvent
+from rag.replies import HELLO, NOT_TOLD, NOTHING_FOUND
 from rag.retrieval import Retriever
 from rag.sessions import Sessions
 from rag.types import CancelFlag, Message, Sampling, Token
@@ -260,12 +261,138 @@ async def test_closing_the_answer_cancels_it_and_frees_the_session(rig: Rig) -> 
     assert kinds(await rig.answer())[-1] is End
 
 
-async def test_a_model_that_does_not_know_the_language_may_only_choose_what_to_quote(rig: Rig) -> None:
-    rig.generator.languages = ("en",)
-    rig.store.passages["doc"].append(make_passage("배터리 보증 기간은 24개월입니다.", 2))
-    events = await rig.answer(rig.question("배터리 보증"))
+MANUAL = (
+    "# Manual\n\nThe pump is sold in two colours. The warranty of the pump is 24 months. It covers the *motor*.\n\n"
+    "이 펌프의 보증 기간은 24개월입니다. 필터는 보증되지 않습니다."
+)
+
+
+@pytest.fixture
+def quoting(rig: Rig) -> Rig:
+    """The rig with a small model and a manual."""
+    rig.generator.parameters = 135_000_000
+    rig.store.documents["doc"] = make_document(MANUAL)
+    middle = MANUAL.index("이")
+    rig.store.passages["doc"] = [make_passage(MANUAL[:middle], 0), make_passage(MANUAL[middle:], 1, start=middle)]
+    return rig
+
+
+def quotes(events: list[Event]) -> list[tuple[str, int]]:
+    return [(text, int(number)) for text, number in re.findall(r"“(.+?)” \[(\d+)\]", said(events), re.DOTALL)]
+
+
+@pytest.mark.parametrize(
+    ("content", "start"),
+    [
+        ("warranty of the pump is what", "**24 months**\n\n“The warranty of the pump is 24 months.” [1]"),
+        ("보증 기간은 얼마입니까?", "**24개월**\n\n“이 펌프의 보증 기간은 24개월입니다.” [1]"),
+    ],
+)
+async def test_a_small_model_quotes_below_a_short_answer(quoting: Rig, content: str, start: str) -> None:
+    events = await quoting.answer(quoting.question(content))
     assert kinds(events) == [Start, TokenEvent, Sources, End]
-    assert "“배터리 보증 기간은 24개월입니다.” [1]" in said(events)
-    assert [source["metadata"]["cited"] for source in sources(events)] == [True]
-    await rig.answer(rig.question("the battery"))
-    assert rig.generator.choices == []
+    assert said(events).startswith(start)
+    assert quotes(events)
+    for text, number in quotes(events):
+        source = sources(events)[number - 1]
+        assert source["content"] == text
+        assert source["metadata"]["cited"]
+
+
+@pytest.mark.parametrize("content", ["warranty of the pump is what", "보증 기간은 얼마입니까?", "the composer flood"])
+async def test_every_source_is_the_text_between_its_offsets(quoting: Rig, content: str) -> None:
+    for source in sources(await quoting.answer(quoting.question(content))):
+        metadata = source["metadata"]
+        assert MANUAL[metadata["start"] : metadata["end"]] == source["content"]
+
+
+async def test_what_will_be_quoted_is_marked_in_early_sources(quoting: Rig) -> None:
+    events = await quoting.answer(quoting.question("warranty of the pump is what", early_sources=True))
+    assert kinds(events) == [Start, Sources, TokenEvent, End]
+    cited = [source["content"] for source in sources(events) if source["metadata"]["cited"]]
+    assert sorted(cited) == sorted(text for text, _ in quotes(events))
+
+
+async def test_quotes_ground_their_answer(quoting: Rig) -> None:
+    end = (await quoting.answer(quoting.question("warranty of the pump is what")))[-1]
+    assert isinstance(end, End)
+    assert end.grounded is not None
+    assert end.grounded["supported"] == end.grounded["total"] >= 1
+    assert end.grounded["unsupported"] == []
+
+
+async def test_the_model_reads_only_what_is_quoted(quoting: Rig) -> None:
+    await quoting.answer(quoting.question("warranty of the pump is what"))
+    asked = quoting.generator.prompts[0][-1].content
+    assert "24 months" in asked
+    assert "필터" not in asked
+
+
+async def test_a_cancelled_quotation_keeps_what_was_said(quoting: Rig) -> None:
+    question = quoting.question("warranty of the pump is what")
+    events = []
+    async for event in quoting.chat().answer(question):
+        events.append(event)
+        if isinstance(event, TokenEvent) and event.index == 2:
+            question.cancel.set()
+    end = events[-1]
+    assert isinstance(end, End)
+    assert (end.finish_reason, end.grounded) == ("cancelled", None)
+    assert (await quoting.sessions.turns("s"))[0].answer == said(events)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "setting", "mode", "quoted"),
+    [
+        (135_000_000, "auto", "", True),
+        (135_000_000, "auto", "free", False),
+        (135_000_000, "free", "", False),
+        (135_000_000, "free", "quote", True),
+        (7_000_000_000, "auto", "", False),
+        (7_000_000_000, "auto", "quote", True),
+        (7_000_000_000, "quote", "", True),
+        (7_000_000_000, "quote", "free", False),
+    ],
+)
+async def test_the_question_decides_then_the_setting_then_the_size_of_the_model(
+    quoting: Rig, parameters: int, setting: str, mode: str, quoted: bool
+) -> None:
+    quoting.generator.parameters = parameters
+    events = await quoting.answer(quoting.question("warranty of the pump is what", answers=mode), answers=setting)
+    assert bool(quoting.generator.choices) == quoted
+    end = events[-1]
+    assert isinstance(end, End)
+    assert (end.grounded is not None) == quoted
+
+
+async def test_a_model_that_does_not_know_the_language_quotes_however_large(quoting: Rig) -> None:
+    quoting.generator.parameters, quoting.generator.languages = 7_000_000_000, ("en",)
+    events = await quoting.answer(quoting.question("보증 기간은 얼마입니까?", answers="free"))
+    assert "“이 펌프의 보증 기간은 24개월입니다.” [1]" in said(events)
+    await quoting.answer(quoting.question("warranty of the pump is what", id="m2"))
+    assert quoting.generator.choices == []
+
+
+@pytest.mark.parametrize("parameters", [135_000_000, 7_000_000_000])
+@pytest.mark.parametrize(
+    ("content", "lang"), [("Who composed the opera about flood?", "en"), ("홍수 오페라는 누가 The 작곡했나?", "ko")]
+)
+async def test_what_the_documents_do_not_tell_is_refused_with_the_nearest(
+    quoting: Rig, parameters: int, content: str, lang: Lang
+) -> None:
+    quoting.generator.parameters = parameters
+    events = await quoting.answer(quoting.question(content))
+    assert said(events) == NOT_TOLD[lang].format(titles="Title")
+    assert quoting.generator.prompts == []
+    assert [source["metadata"]["cited"] for source in sources(events)] == [False]
+    end = events[-1]
+    assert isinstance(end, End)
+    assert end.grounded is None
+
+
+@pytest.mark.parametrize(("content", "lang"), [("Hello!", "en"), ("안녕하세요", "ko")])
+async def test_a_greeting_is_answered_without_a_search(rig: Rig, content: str, lang: Lang) -> None:
+    events = await rig.answer(rig.question(content))
+    assert said(events) == HELLO[lang]
+    assert sources(events) == []
+    assert (rig.embedder.texts, rig.generator.prompts) == ([], [])

@@ -7,12 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from rag.errors import Lang
+from rag.replies import NOT_TOLD
 
 from .conftest import ROOT, Server, start_server
 from .socket_client import Event, answer, ask, is_korean, message, open_socket, receive, types, until_last
@@ -67,21 +72,48 @@ def assert_sources(sources: list[dict[str, Any]], lang: str) -> None:
     assert sources[0]["metadata"]["source"] == f"guides/{lang}/02-documents.md"
 
 
-def test_the_model_writes_the_answer_in_a_language_that_it_knows(server: Server) -> None:
-    usage = ask(server.ws_url, QUESTIONS["en"])[-1]["usage"]
+def test_the_model_writes_a_free_answer_in_a_language_that_it_knows(server: Server) -> None:
+    usage = ask(server.ws_url, QUESTIONS["en"], query="&answers=free")[-1]["usage"]
     assert usage["completion_tokens"] > 0
     assert usage["prompt_tokens"] > usage["cached_tokens"]
 
 
-def test_in_a_language_that_the_model_does_not_know_the_documents_are_quoted(server: Server) -> None:
-    events = ask(server.ws_url, QUESTIONS["ko"])
-    sources = events[-2]["sources"]
+@pytest.mark.parametrize("query", ["", "&answers=quote", "&answers=other", "&sources=early"])
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_a_small_model_quotes_letter_for_letter(server: Server, lang: str, query: str) -> None:
+    events = ask(server.ws_url, QUESTIONS[lang], query=query)
+    (sources,) = [event["sources"] for event in events if event["type"] == "stream_sources"]
     quotes = re.findall(r"“(.+?)” \[(\d)\]", answer(events), re.DOTALL)
     assert quotes
     for quote, number in quotes:
-        source = sources[int(number) - 1]
-        assert quote in source["content"]
-        assert source["metadata"]["cited"]
+        assert sources[int(number) - 1]["content"] == quote
+    assert [number + 1 for number, one in enumerate(sources) if one["metadata"]["cited"]] == sorted(
+        int(number) for _, number in quotes
+    )
+    for source in sources:
+        assert document_text(server, source["metadata"]) == source["content"]
+    grounded = events[-1]["grounded"]
+    assert grounded["supported"] == grounded["total"] >= len(quotes)
+    assert grounded["unsupported"] == []
+
+
+def document_text(server: Server, metadata: dict[str, Any]) -> str:
+    """What stands in the document between the offsets of a source."""
+    place = urllib.parse.urlencode({"start": metadata["start"], "end": metadata["end"]})
+    with urllib.request.urlopen(f"{server.url}/documents/{metadata['document_id']}/text?{place}") as response:
+        return str(json.load(response)["text"])
+
+
+@pytest.mark.parametrize(
+    ("question", "lang"),
+    [("Who composed the opera about the flood of 1824?", "en"), ("오페라를 추가로 작곡한 사람은 누구인가요?", "ko")],
+)
+def test_what_the_documents_do_not_tell_is_refused_in_its_language(server: Server, question: str, lang: Lang) -> None:
+    events = ask(server.ws_url, question)
+    assert types(events) == FIVE
+    assert answer(events).startswith(NOT_TOLD[lang].split("{")[0])
+    assert not any(source["metadata"]["cited"] for source in events[-2]["sources"])
+    assert events[-1]["usage"]["completion_tokens"] == 0
 
 
 def test_sources_come_early_if_asked_for(server: Server) -> None:
@@ -171,7 +203,7 @@ def test_the_language_of_errors_follows_accept_language(server: Server) -> None:
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_messages_are_answered_in_order_and_the_sixth_is_refused(server: Server, lang: str) -> None:
-    with open_socket(server.ws_url, "queue", f"&lang={lang}") as socket:
+    with open_socket(server.ws_url, "queue", f"&lang={lang}&answers=free") as socket:
         ids = [f"m-{number}" for number in range(6)]
         for message_id in ids:
             socket.send(message("queue", LONG_STORY, message_id))
@@ -188,7 +220,7 @@ def test_messages_are_answered_in_order_and_the_sixth_is_refused(server: Server,
 
 
 def test_an_id_that_is_still_being_answered_is_refused(server: Server) -> None:
-    with open_socket(server.ws_url, "twice") as socket:
+    with open_socket(server.ws_url, "twice", "&answers=free") as socket:
         socket.send(message("twice", LONG_STORY, "same"))
         socket.send(message("twice", LONG_STORY, "same"))
         socket.send(json.dumps({"type": "cancel", "message_id": "same"}))
@@ -197,7 +229,7 @@ def test_an_id_that_is_still_being_answered_is_refused(server: Server) -> None:
 
 
 def test_cancel_ends_the_answer_and_keeps_what_was_sent(server: Server) -> None:
-    with open_socket(server.ws_url, "cancel") as socket:
+    with open_socket(server.ws_url, "cancel", "&answers=free") as socket:
         socket.send(message("cancel", LONG_STORY, "m-1"))
         events = [receive(socket), receive(socket)]
         assert types(events) == ["stream_start", "stream_token"]
@@ -212,7 +244,7 @@ def test_cancel_ends_the_answer_and_keeps_what_was_sent(server: Server) -> None:
 
 
 def test_a_cancelled_message_that_waits_ends_with_zero_tokens(server: Server) -> None:
-    with open_socket(server.ws_url, "waiting") as socket:
+    with open_socket(server.ws_url, "waiting", "&answers=free") as socket:
         socket.send(message("waiting", LONG_STORY, "first"))
         socket.send(message("waiting", LONG_STORY, "second"))
         socket.send(json.dumps({"type": "cancel", "message_id": "second"}))

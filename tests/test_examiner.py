@@ -7,8 +7,8 @@ import pytest
 from rag.errors import RagError
 from rag.evaluation import Outcome
 from rag.examiner import Here, examine
-from rag.prompt import NOTHING_FOUND
 from rag.questions import Case
+from rag.replies import NOTHING_FOUND
 
 from .app_client import Parts
 

@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 
 from rag import prompt
+from rag.chunking import estimate
 from rag.errors import RagError
+from rag.evidence import gather, rank
 from rag.types import Message, Passage, Turn
 from tests.fakes import make_passage, make_turn
 
-LARGE, SMALL = 7_000_000_000, 135_000_000
+SMALL = 135_000_000
 PASSAGES = [make_passage(f"alpha{number} beta. gamma delta. " * 3, number, title=f"T{number}") for number in range(4)]
 
 
@@ -27,19 +29,8 @@ def build(
     passages: Sequence[Passage] = tuple(PASSAGES),
     context: int = 4000,
     max_tokens: int = 500,
-    parameters: int = LARGE,
-    most: int = prompt.NARROW_SENTENCES,
 ) -> list[Message]:
-    return prompt.build(
-        question,
-        history,
-        passages,
-        context=context,
-        max_tokens=max_tokens,
-        parameters=parameters,
-        count=words,
-        most=most,
-    )
+    return prompt.build(question, history, prompt.wide(passages), context=context, max_tokens=max_tokens, count=words)
 
 
 def test_it_is_laid_out_from_what_changes_least_to_what_changes_most() -> None:
@@ -81,39 +72,49 @@ def test_citations_number_the_passages_from_1_in_order() -> None:
     assert numbered(build()) == {1: "T0", 2: "T1", 3: "T2", 4: "T3"}
 
 
-def test_a_small_model_gets_single_sentences_under_the_numbers_of_their_passages() -> None:
+def narrow(question: str, passages: Sequence[Passage], parameters: int = SMALL) -> list[tuple[int, str]]:
+    ranked = rank(question, passages, gather(passages))
+    return [(excerpt.number, excerpt.text) for excerpt in prompt.narrow(passages, ranked, parameters)]
+
+
+def test_a_small_model_reads_the_best_sentences_under_the_numbers_of_their_passages() -> None:
     passages = [
-        make_passage("Bread is baked. Dough rests.", 0, title="Bread"),
-        make_passage("Rain falls. The warranty of the X200 lasts two years. Snow falls.", 1, title="Warranty"),
+        make_passage(" ".join(f"Bread number {number} is baked in an oven." for number in range(20)), 0),
+        make_passage("The warranty of the X200 lasts two years.", 1, start=2000),
     ]
-    narrow = prompt.narrowed("How long is the X200 warranty?", passages, most=1)
-    assert narrow == [[], ["The warranty of the X200 lasts two years."]]
-    messages = build("How long is the X200 warranty?", passages=passages, parameters=SMALL)
-    assert numbered(messages)[2] == "Warranty"
-    wide = build("How long is the X200 warranty?", passages=passages, parameters=LARGE)
-    assert passages[1].text in wide[-1].content
+    excerpts = narrow("How long is the X200 warranty?", passages)
+    assert (2, "The warranty of the X200 lasts two years.") in excerpts
+    assert sum(estimate(text) for _, text in excerpts) <= prompt.LEAST_EVIDENCE
+
+
+def test_a_larger_model_reads_more() -> None:
+    passages = [make_passage(" ".join(f"Beta {number} is a letter of the alphabet." for number in range(200)))]
+    sizes = [sum(len(text) for _, text in narrow("beta?", passages, size)) for size in (SMALL, 500_000_000)]
+    assert sizes[0] * 2 < sizes[1] < len(passages[0].text)
+
+
+def test_the_best_sentence_is_read_however_long() -> None:
+    text = "Beta " + "and so on " * 38 + "ends."
+    assert narrow("beta?", [make_passage(text)], 1) == [(1, text)]
 
 
 def test_a_passage_without_a_chosen_sentence_leaves_its_number_to_no_other() -> None:
-    passages = [make_passage("Bread is baked.", 0, title="Bread"), make_passage("Beta is two.", 1, title="Beta")]
-    assert numbered(build("What is beta?", passages=passages, parameters=SMALL, most=1)) == {2: "Beta"}
+    noise = " ".join(f"Bread number {number} is baked in an oven of stone." for number in range(20))
+    passages = [make_passage(noise, 0), make_passage("Beta is two. " * 30, 1, start=2000, score=1.0)]
+    passages[1] = make_passage(" ".join(f"Beta {number} is two." for number in range(60)), 1, start=2000, score=1.0)
+    assert [number for number, _ in narrow("What is beta two?", passages)] == [2]
 
 
 def test_chosen_sentences_keep_their_order_in_the_passage() -> None:
-    passage = make_passage("Beta first. Noise here. Beta beta gamma second. Noise there.")
-    assert prompt.narrowed("beta gamma", [passage], most=2) == [["Beta first.", "Beta beta gamma second."]]
+    assert narrow("beta gamma", [make_passage("Beta first. Beta gamma second.")]) == [
+        (1, "Beta first. Beta gamma second.")
+    ]
 
 
-def test_of_equal_sentences_the_better_passage_wins() -> None:
-    worse, better = make_passage("Beta one.", 0, score=0.1), make_passage("Beta two.", 1, score=0.9)
-    assert prompt.narrowed("beta", [worse, better], most=1) == [[], ["Beta two."]]
-
-
-@pytest.mark.parametrize("parameters", [LARGE, SMALL])
 @pytest.mark.parametrize("context", [60, 80, 100, 150, 200, 300, 500, 1000])
-def test_the_budget_is_kept_with_room_for_an_answer(context: int, parameters: int) -> None:
+def test_the_budget_is_kept_with_room_for_an_answer(context: int) -> None:
     history = [make_turn(number, words=10) for number in range(20)]
-    messages = build(history=history, context=context, max_tokens=40, parameters=parameters)
+    messages = build(history=history, context=context, max_tokens=40)
     assert words(messages) <= context - min(40, context // 4)
     assert messages[-1].content.endswith("Question: what is beta?")
 
@@ -167,9 +168,7 @@ def test_the_history_is_as_the_model_read_it_until_it_gets_too_long() -> None:
     history = [replace(make_turn(number), asked=f"passages {number} " * 10) for number in range(5)]
 
     def asked(context: int) -> list[str]:
-        messages = prompt.build(
-            "beta?", history, PASSAGES, context=context, max_tokens=10, parameters=LARGE, count=words
-        )
+        messages = build("beta?", history, context=context, max_tokens=10)
         return [message.content for message in messages if message.role == "user"][:-1]
 
     assert asked(10_000) == [turn.asked for turn in history]
@@ -190,37 +189,5 @@ def test_a_long_history_is_cut_with_few_counts() -> None:
         return words(messages)
 
     history = [make_turn(number, words=10) for number in range(1000)]
-    prompt.build("beta?", history, PASSAGES, context=300, max_tokens=50, parameters=LARGE, count=counting)
+    prompt.build("beta?", history, prompt.wide(PASSAGES), context=300, max_tokens=50, count=counting)
     assert calls < 20
-
-
-def test_quotations_are_letter_for_letter_in_the_passages_of_their_numbers() -> None:
-    passages = [
-        make_passage("고양이는 잠을 잔다. 보증 기간은\n24개월입니다. 눈이 온다.", 0),
-        make_passage("비가 온다. 수리는 무상이며 보증 기간 안에 신청합니다.", 1),
-    ]
-    choices = prompt.quotations("보증 기간은 얼마인가요?", passages)
-    orders = []
-    for choice in choices:
-        assert choice.startswith(prompt.QUOTING["ko"])
-        quotes = re.findall(r"“(.+?)” \[(\d)\]", choice, re.DOTALL)
-        orders.append([number for _, number in quotes])
-        for quote, number in quotes:
-            assert quote in passages[int(number) - 1].text
-    assert orders == [["1", "2"], ["2", "1"]]
-    assert "24개월" in choices[0]
-
-
-def test_headings_listings_and_questions_are_not_quoted() -> None:
-    passages = [make_passage("# 제목"), make_passage("가나다 " * 200), make_passage("제목이란 무엇인가요?")]
-    assert prompt.quotations("무엇인가요?", passages) == []
-    assert "“제목은 이름입니다.” [1]" in prompt.quotations("제목은?", [make_passage("- 제목은 이름입니다.")])[0]
-
-
-def test_a_small_model_gets_no_more_sentences_than_asked_for() -> None:
-    passages = [make_passage(f"Beta {number} is here. Beta {number} is there.", number) for number in range(4)]
-    for most in (1, 3):
-        messages = prompt.build(
-            "beta?", [], passages, context=900, max_tokens=50, parameters=SMALL, count=words, most=most
-        )
-        assert messages[-1].content.count(" is ") == most

@@ -333,6 +333,14 @@ def test_stream_end_counts_tokens_and_milliseconds() -> None:
     }
 
 
+def test_stream_end_says_what_is_grounded_where_it_is_known() -> None:
+    grounded = {"supported": 1, "total": 2, "unsupported": [[3, 9]]}
+    made = stream()
+    made.start()
+    made.sources([])
+    assert sent(made.end("stop", Usage(), grounded))["grounded"] == grounded
+
+
 def test_stream_error_has_the_shape_of_the_protocol_in_the_language() -> None:
     error = RagError("GEN-001", seconds=3)
     for lang in ("ko", "en"):

@@ -186,3 +186,24 @@ def test_what_was_joined_says_what_the_document_says_in_order_of_score(spans: li
     assert [passage.score for passage in whole] == sorted((passage.score for passage in whole), reverse=True)
     covered = {place for passage in found for place in range(passage.start, passage.end)}
     assert covered == {place for passage in whole for place in range(passage.start, passage.end)}
+
+
+async def test_cosines_are_of_whole_vectors_and_compute_only_the_texts() -> None:
+    embedder = HashEmbedder()
+    retriever = Retriever(embedder, ListStore())
+    await retriever.search("battery life", 5)
+    same, other = await retriever.cosines("battery life", ["battery life", "nothing"])
+    assert same == pytest.approx(1.0)
+    assert other < 0.9
+    assert embedder.texts == ["battery life", "battery life", "nothing"]
+    assert await retriever.cosines("battery life", []) == []
+
+
+async def test_a_distrusted_query_has_no_cosines() -> None:
+    class Pieces(HashEmbedder):
+        def count(self, text: str) -> int:
+            return 3 * len(text)
+
+    embedder = Pieces()
+    assert await Retriever(embedder, ListStore()).cosines("보증", ["보증"]) == []
+    assert embedder.texts == []

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from rag.chat import Question
+from rag.chat import Mode, Question
 from rag.errors import Lang, RagError
 from rag.protocol import (
     MAX_FRAME,
@@ -56,6 +56,7 @@ async def chat_ws(request: web.Request) -> web.WebSocketResponse:
         lang=lang_of(request),
         early_sources=request.query.get("sources") == "early",
         thinking=request.query.get("thinking") == "show",
+        answers=_answers_of(request.query.get("answers")),
     )
     request.app[SOCKETS].add(socket)
     try:
@@ -76,6 +77,7 @@ class Connection:
     lang: Lang
     early_sources: bool
     thinking: bool
+    answers: Mode
     _waiting: deque[Question | ErrorEvent] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _running: Question | None = None
@@ -122,7 +124,7 @@ class Connection:
         if len(asked) > MAX_WAITING:
             raise RagError("GEN-004", seconds=10 * len(asked))
         stream = Stream(message.message_id, self.session_id, time.monotonic)
-        self._put(Question(message.content, stream, threading.Event(), self.early_sources, self.thinking))
+        self._put(Question(message.content, stream, threading.Event(), self.early_sources, self.thinking, self.answers))
 
     def _cancel(self, message_id: str) -> None:
         for question in self._questions():
@@ -179,6 +181,11 @@ class Connection:
     async def _close(self, code: WSCloseCode) -> None:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self.socket.close(code=code), SEND_TIMEOUT)
+
+
+def _answers_of(value: str | None) -> Mode:
+    """How the client wants its answers; anything else is left to the setting."""
+    return "quote" if value == "quote" else "free" if value == "free" else ""
 
 
 async def close_all(app: web.Application) -> None:

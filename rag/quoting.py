@@ -1,0 +1,130 @@
+"""Pure: answers that quote the documents, letter for letter.
+
+An answer is a short one, in bold, and below it the sentences that it stands in, each with the number of its source.
+Which sentences are quoted is decided by their scores; the model chooses the short answer among spans of the best.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .errors import Lang
+from .evidence import Evidence
+from .prompt import Excerpt
+from .spans import answer_spans
+from .types import Passage
+
+# A further sentence is quoted if its score is so near to the best one's, while there is room in characters.
+NEAR = 0.22
+MOST_SENTENCES = 4
+ROOM = 500
+# Short answers that the model chooses from.
+SHORT_ANSWERS = 1
+
+_EXPLAINED = re.compile(
+    r"^\s*why\b|\bhow\s+(?:do|does|did|can|could|should|to|is|are|was|were|will|would|has|have)\b"
+    r"|왜|어떻게|어째서|방법|이유|까닭",
+    re.I,
+)
+
+QUOTING: dict[Lang, str] = {"en": "The documents say:", "ko": "문서에는 이렇게 나와 있습니다."}
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """One or more sentences that follow one another: `document.text[start:end] == text`. `passage` counts from 0."""
+
+    passage: int
+    start: int
+    end: int
+    text: str
+    sentences: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """Quotes, the best first, and the sources that they cite: `numbers[i]`, from 1, is that of `quotes[i]`."""
+
+    quotes: tuple[Quote, ...]
+    numbers: tuple[int, ...]
+    sources: tuple[Passage, ...]
+
+    @property
+    def excerpts(self) -> list[Excerpt]:
+        """What is quoted, as the model reads it."""
+        numbered = sorted(zip(self.numbers, self.quotes, strict=True), key=lambda pair: pair[0])
+        return [Excerpt(number, self.sources[number - 1].title, quote.text) for number, quote in numbered]
+
+    @property
+    def sentences(self) -> int:
+        return sum(quote.sentences for quote in self.quotes)
+
+
+def select(ranked: Sequence[Evidence]) -> list[Evidence]:
+    """The sentences to quote, best first: one where it is clearly the best, more where others are as good."""
+    chosen: list[Evidence] = []
+    for sentence in ranked[:MOST_SENTENCES]:
+        length = sum(len(other.text) for other in chosen) + len(sentence.text)
+        if chosen and (chosen[0].score - sentence.score >= NEAR or length > ROOM):
+            break
+        chosen.append(sentence)
+    return chosen
+
+
+def quotation(passages: Sequence[Passage], chosen: Sequence[Evidence]) -> Quotation:
+    """The chosen sentences as quotes, and the passages as sources, in their order.
+
+    What is quoted of a passage takes its place among the sources; a passage with two quotes has two places.
+    """
+    quotes = _joined(passages, chosen)
+    sources: list[Passage] = []
+    numbers: dict[Quote, int] = {}
+    for place, passage in enumerate(passages):
+        inside = sorted((quote for quote in quotes if quote.passage == place), key=lambda quote: quote.start)
+        for quote in inside:
+            sources.append(replace(passage, text=quote.text, start=quote.start, end=quote.end))
+            numbers[quote] = len(sources)
+        if not inside:
+            sources.append(passage)
+    return Quotation(tuple(quotes), tuple(numbers[quote] for quote in quotes), tuple(sources))
+
+
+def _joined(passages: Sequence[Passage], chosen: Sequence[Evidence]) -> list[Quote]:
+    """Sentences of a passage with nothing but white space between them as one, in the place of the better."""
+    quotes: list[Quote] = []
+    for sentence in chosen:
+        whole, place = Quote(sentence.passage, sentence.start, sentence.end, sentence.text), len(quotes)
+        while (near := next((i for i, other in enumerate(quotes) if _join(passages, other, whole)), None)) is not None:
+            whole = _join(passages, quotes.pop(near), whole) or whole
+            place = min(place, near)
+        quotes.insert(place, whole)
+    return quotes
+
+
+def _join(passages: Sequence[Passage], a: Quote, b: Quote) -> Quote | None:
+    if a.passage != b.passage:
+        return None
+    passage = passages[a.passage]
+    first, second = sorted((a, b), key=lambda quote: quote.start)
+    if passage.text[first.end - passage.start : second.start - passage.start].strip():
+        return None
+    text = passage.text[first.start - passage.start : second.end - passage.start]
+    return Quote(a.passage, first.start, second.end, text, a.sentences + b.sentences)
+
+
+def short_answers(question: str, chosen: Sequence[Evidence]) -> list[str]:
+    """Spans of the best sentence, best first; none for a question that only a sentence can answer."""
+    if _EXPLAINED.search(question):
+        return []
+    spans = answer_spans(question, chosen[:1], 2 * SHORT_ANSWERS)
+    # Line breaks and asterisks would not be bold.
+    return [span.text for span in spans if not set(span.text) & set("*\n")][:SHORT_ANSWERS]
+
+
+def answers(lang: Lang, quoted: Quotation, short: Sequence[str]) -> list[str]:
+    """The whole answers that a model may choose from: one for each short answer, or one without."""
+    heads = [f"**{text}**" for text in short] or [QUOTING[lang]]
+    body = [f"“{quote.text}” [{number}]" for quote, number in zip(quoted.quotes, quoted.numbers, strict=True)]
+    return ["\n\n".join([head, *body]) for head in heads]
