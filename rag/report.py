@@ -53,7 +53,7 @@ WORDS: dict[Lang, dict[str, str]] = {
         "first_token": "첫 글자까지",
         "answer": "답변 전체",
         "seconds": "초",
-        "count": "답변 수",
+        "count": "가장 높은 막대의 답변 수",
         "questions": "질문",
         "question": "질문",
         "expected": "정답",
@@ -79,7 +79,7 @@ WORDS: dict[Lang, dict[str, str]] = {
         "first_token": "to the first token",
         "answer": "per answer",
         "seconds": "seconds",
-        "count": "answers",
+        "count": "answers in the highest bar",
         "questions": "Questions",
         "question": "Question",
         "expected": "Expected",
@@ -149,14 +149,22 @@ def _said(field: str, value: Any) -> str:
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Everything: what it is about, the summaries, and each question."""
+    """What it is about, the summaries, and each question with its answer, sources and verdict."""
     groups = by_language(evaluation.outcomes)
     return {
         "about": dict(evaluation.about),
         "whole": evaluation.whole,
         "summary": {name: asdict(summary) for name, summary in groups.items()},
-        "questions": [asdict(outcome) for outcome in evaluation.outcomes],
+        "questions": [_question(outcome) for outcome in evaluation.outcomes],
     }
+
+
+def _question(outcome: Outcome) -> dict[str, Any]:
+    """Without what the search and the store said: it is judged already, and would be most of the file."""
+    found = asdict(outcome)
+    for name in ("parts", "passages"):
+        del found["reply"][name]
+    return found
 
 
 def save(evaluation: Evaluation, folder: Path, lang: Lang) -> list[Path]:
@@ -183,10 +191,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Bars with the marks of the axis below them: (place, label)."""
+    """Bars, of which the highest stands for `most`, with the marks of the axis below them: (place, label)."""
 
     bars: tuple[Bar, ...]
     ticks: tuple[tuple[float, str], ...]
+    most: int
     width: float
     height: float
 
@@ -238,11 +247,11 @@ def share_rows(summary: Summary, lang: Lang) -> list[tuple[str, float, bool]]:
     return [(label, value, field in BAD) for field, label, value in values if value is not None]
 
 
-def histogram(milliseconds: Sequence[int | None], width: float = 640, height: float = 160) -> Plot:
+def histogram(milliseconds: Sequence[int | None], width: float = 400, height: float = 120) -> Plot:
     """How many answers took how long, in seconds. Bins are of a round width."""
     seconds = [value / 1000 for value in milliseconds if value is not None]
     if not seconds:
-        return Plot((), (), width, height)
+        return Plot((), (), 0, width, height)
     step = round_up(max(max(seconds), 0.001) / BINS)
     counts = [0] * (int(max(seconds) / step) + 1)
     for value in seconds:
@@ -261,7 +270,7 @@ def histogram(milliseconds: Sequence[int | None], width: float = 640, height: fl
     )
     every = max(1, -(-len(counts) // 6))
     ticks = tuple((number * each, f"{number * step:g}") for number in range(0, len(counts) + 1, every))
-    return Plot(bars, ticks, width, height)
+    return Plot(bars, ticks, max(counts), width, height)
 
 
 def _bin(number: int, step: float, count: int) -> str:
