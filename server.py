@@ -387,7 +387,7 @@ async def _with_chat(settings: Settings, lang: Lang, use: Callable[[Door, dict[s
         from web.client import Client
 
         async with Client(url, lang, settings.answers) as client:
-            health = await client.health()
+            health = await client.loaded()
             await use(client, {name: health[name] for name in ("model", "embed_model")})
 
     await _here_or_there(settings, here, there)

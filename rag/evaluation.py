@@ -38,7 +38,8 @@ class Reply:
     """What the pipeline said. `parts`: for each source, what its document holds at `start` to `end`.
 
     `passages` are those that the search finds, in the shape of sources: an answer narrows them to what it quotes. Times
-    are in milliseconds from the receipt of the question. `error` is its text, if there was one.
+    are in milliseconds from the receipt of the question. `supported` of the answer's `sentences` have their sources
+    behind them, as the pipeline says. `error` is the text of one, if there was one.
     """
 
     text: str = ""
@@ -46,6 +47,8 @@ class Reply:
     parts: Sequence[str] = ()
     passages: Sequence[dict[str, Any]] = ()
     refused: bool = False
+    supported: int = 0
+    sentences: int = 0
     first_token_ms: int | None = None
     ms: int = 0
     error: str = ""
@@ -220,6 +223,7 @@ class Summary:
     exact: float | None
     words: float | None
     verbatim: float | None
+    supported: float | None
     false_answers: float | None
     false_refusals: float | None
     first_token: Times = field(default_factory=Times)
@@ -233,6 +237,7 @@ def summarize(outcomes: Sequence[Outcome]) -> Summary:
     quoting = any(outcome.quotes for outcome in given)
     short = any(outcome.short for outcome in given)
     quoted = sum(outcome.quotes for outcome in given)
+    sentences = sum(outcome.reply.sentences for outcome in given)
     return Summary(
         questions=len(outcomes),
         told=sum(outcome.case.told for outcome in outcomes),
@@ -247,6 +252,7 @@ def summarize(outcomes: Sequence[Outcome]) -> Summary:
         exact=_mean(outcome.exact for outcome in rated) if short else None,
         words=statistics.median(outcome.words for outcome in answered) if answered else None,
         verbatim=sum(outcome.verbatim for outcome in given) / quoted if quoted else None,
+        supported=sum(outcome.reply.supported for outcome in given) / sentences if sentences else None,
         false_answers=_mean(not outcome.reply.refused for outcome in given if not outcome.case.told),
         false_refusals=_mean(outcome.reply.refused for outcome in given if outcome.case.told),
         first_token=_times(outcome.reply.first_token_ms for outcome in given),

@@ -84,6 +84,15 @@ async def _reply(question: str, door: Door) -> Reply:
     passages = await door.search(question, FIRST[-1])
     places = [source["metadata"] for source in sources]
     parts = [await door.part(place["document_id"], place["start"], place["end"]) for place in places]
+    grounded = end.get("grounded") or {"supported": 0, "total": 0}
     return Reply(
-        text, sources, parts, passages, is_refusal(text), end["time_to_first_token_ms"], end["processing_time_ms"]
+        text,
+        sources,
+        parts,
+        passages,
+        is_refusal(text),
+        grounded["supported"],
+        grounded["total"],
+        end["time_to_first_token_ms"],
+        end["processing_time_ms"],
     )

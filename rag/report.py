@@ -27,6 +27,7 @@ SHARES: tuple[tuple[str, str, str], ...] = (
     ("f1", "짧은 답 F1", "short answer, F1"),
     ("exact", "짧은 답이 정확히 일치", "short answer, exact match"),
     ("verbatim", "글자 그대로인 인용문", "quotations letter for letter"),
+    ("supported", "출처가 뒷받침하는 문장", "sentences that their sources support"),
     ("false_answers", "잘못 답함(문서에 없음)", "false answers (documents do not tell)"),
     ("false_refusals", "잘못 거절함(문서에 있음)", "false refusals (documents tell)"),
 )

@@ -153,7 +153,10 @@ def test_citations_and_bold_are_no_words_of_the_answer() -> None:
 def outcomes() -> list[Outcome]:
     quoted = "**37 kg** “It weighs 37 kg.” [1]"
     return [
-        judge(Case("How heavy?", ("37 kg",)), reply(quoted, "It weighs 37 kg.", "Other.", first_token_ms=100, ms=300)),
+        judge(
+            Case("How heavy?", ("37 kg",)),
+            reply(quoted, "It weighs 37 kg.", "Other.", supported=1, sentences=2, first_token_ms=100, ms=300),
+        ),
         judge(Case("How heavy?", ("38 kg",)), reply(quoted, "It weighs 37 kg.", "38 kg", first_token_ms=200, ms=400)),
         judge(Case("How heavy?", ("39 kg",)), reply("No.", "Other.", refused=True, first_token_ms=10, ms=20)),
         judge(Case("What is it?", told=False), reply("No.", "Other.", refused=True, first_token_ms=10, ms=20)),
@@ -171,6 +174,7 @@ def test_a_summary_counts_each_share_among_the_questions_that_it_is_about() -> N
     assert found.f1 == pytest.approx((1 + 0.5 + 0) / 3)
     assert found.verbatim == pytest.approx(2 / 3)
     assert (found.false_answers, found.false_refusals) == (0.5, pytest.approx(1 / 3))
+    assert found.supported == 0.5
     assert found.words == 6
     assert found.source_1 is None
     assert found.first_token == Times(55, 200)

@@ -19,6 +19,8 @@ from rag.incoming import ENDED
 from rag.terminal import Refused
 
 PAGE = 200
+# Seconds between two looks at a server that is loading.
+LOOK = 0.5
 
 
 class Client:
@@ -66,10 +68,14 @@ class Client:
         body = await self._body(self._http.get(path, params={"start": str(start), "end": str(end)}))
         return str(body["text"])
 
-    async def health(self) -> dict[str, Any]:
-        """What the server tells of itself, be it ready or not."""
-        async with self._http.get("/health") as response:
-            return dict(await response.json())
+    async def loaded(self) -> dict[str, Any]:
+        """What the server tells of itself, once its models are loaded or have failed to."""
+        while True:
+            async with self._http.get("/health") as response:
+                health = dict(await response.json())
+            if health["status"] != "loading":
+                return health
+            await asyncio.sleep(LOOK)
 
     async def documents(self, query: str) -> list[dict[str, Any]]:
         """The stored documents whose names hold the query."""
