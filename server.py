@@ -1,6 +1,6 @@
 """RAG Standard: chat with your own documents, entirely offline, from one process.
 
-Commands: serve (the default), ingest, documents, delete, ask, models, doctor. Every setting is a flag or a RAG_
+Commands: serve (the default), ingest, documents, delete, ask, bench, models, doctor. Every setting is a flag or a RAG_
 variable.
 """
 
@@ -9,18 +9,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import itertools
-import json
 import logging
 import os
 import socket
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
@@ -28,6 +24,11 @@ from tqdm import tqdm
 from rag import jsonfile
 from rag.errors import Lang, RagError
 from rag.settings import TABLE, Settings, load, terminal_lang
+from rag.terminal import Bars, Refused, Total, say, show
+
+if TYPE_CHECKING:
+    # Commands import what they need, so that each starts fast.
+    from rag.examiner import Door
 
 VERSION = "0.1.0"
 COMMANDS = {
@@ -37,27 +38,9 @@ COMMANDS = {
     "models": "fetch the starter models if there are none",
     "documents": "list the documents, or those whose names hold a text",
     "delete": "delete documents by the ids that 'documents' shows",
+    "bench": "bench answers --questions FILE: how good the answers are",
     "doctor": "say what was found: processor, memory, models, library",
 }
-MESSAGES: dict[str, tuple[str, str]] = {
-    "ready": ("{url} 에서 실행 중입니다. 끝내려면 Ctrl+C를 누르세요.", "Running at {url}. Press Ctrl+C to stop."),
-    "fetching": ("시작용 모델을 받습니다: {files}", "Fetching the starter models: {files}"),
-    "trying": ("이 컴퓨터에서 모델을 시험하는 중: {file}", "Trying the model on this machine: {file}"),
-    "handed": ("실행 중인 서버({url})에 넘깁니다.", "Handing the work to the server at {url}."),
-    "stored": ("문서 {done}개를 저장했고 {failed}개는 실패했습니다.", "{done} documents stored, {failed} failed."),
-    "deleted": ("문서 {count}개를 삭제했습니다.", "{count} documents deleted."),
-    "nothing": ("지원하는 형식의 파일이 없습니다.", "There are no files of a supported type."),
-    "have": ("모델이 준비되었습니다: {chat}, {embed}", "The models are in place: {chat}, {embed}"),
-    "sources": ("출처:", "Sources:"),
-}
-
-
-class Refused(Exception):
-    """An error that the server told, in its words."""
-
-
-def say(lang: Lang, key: str, **data: object) -> None:
-    print(MESSAGES[key][0 if lang == "ko" else 1].format(**data), flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("ids", nargs="+", metavar="ID")
         if name == "ask":
             command.add_argument("question")
+        if name == "bench":
+            command.add_argument("what", choices=["answers"], help="what is measured")
+            command.add_argument("--questions", required=True, type=Path, metavar="FILE", help="see the guides")
+            command.add_argument("--report", type=Path, metavar="DIR", help="default: 'report' in the data directory")
+            command.add_argument("--limit", default=0, type=int, metavar="N", help="only the first N questions")
     return parser
 
 
@@ -135,6 +123,8 @@ def _run(command: str, flags: dict[str, Any], settings: Settings, lang: Lang) ->
         return asyncio.run(_delete(settings, lang, flags["ids"]))
     if command == "ask":
         return asyncio.run(_ask(settings, lang, flags["question"]))
+    if command == "bench":
+        return _bench(settings, lang, flags)
     return _serve(settings, lang)
 
 
@@ -161,30 +151,9 @@ def _models(settings: Settings, lang: Lang) -> Any:
         raise RagError("SETUP-001", files=wanted, directory=str(settings.models_dir), reason="--offline")
     _writable(settings.models_dir)
     say(lang, "fetching", files=", ".join(wanted))
-    with contextlib.closing(_Bars()) as bars:
+    with contextlib.closing(Bars()) as bars:
         starter.fetch(settings.models_dir, bars.show, kinds=missing)
     return choose_models(settings, names, announce)
-
-
-class _Bars:
-    """One progress bar at a time, named after what it shows."""
-
-    def __init__(self) -> None:
-        self._bar: tqdm[Any] | None = None
-        self._label = ""
-
-    def show(self, label: str, done: int, total: int) -> None:
-        if label != self._label:
-            self.close()
-            self._label = label
-            self._bar = tqdm(total=total, desc=label, unit="B", unit_scale=True, mininterval=0.2)
-        if self._bar is not None:
-            self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 # The data directory.
@@ -302,7 +271,7 @@ async def _ingest_here(settings: Settings, lang: Lang, files: Files) -> list[str
     models = await asyncio.to_thread(_models, settings, lang)
     results: list[str] = []
     async with open_index(settings, models.embed, lambda done, total: None) as index:
-        with contextlib.closing(_Total(len(files))) as total:
+        with contextlib.closing(Total(len(files))) as total:
             jobs = []
             # All are accepted first: the store is tidied once behind the queue, not behind each file.
             for source, path in files:
@@ -318,88 +287,25 @@ async def _ingest_here(settings: Settings, lang: Lang, files: Files) -> list[str
 
 async def _hand_over(url: str, lang: Lang, files: Files) -> list[str]:
     """Upload to the server that holds the data directory. For each file "" or its error."""
-    import aiohttp
-
-    from rag.incoming import ENDED
-
-    async def states(job_id: str) -> AsyncIterator[dict[str, Any]]:
-        state: dict[str, Any] = {}
-        async with client.get(f"/documents/jobs/{job_id}/events") as events:
-            async for line in events.content:
-                if line.startswith(b"data: "):
-                    state = json.loads(line[6:])
-                    yield state
-        if state.get("state") not in ENDED:
-            raise aiohttp.ServerDisconnectedError
+    from web.client import Client
 
     async def send(source: str, path: Path) -> str:
         try:
-            with await asyncio.to_thread(path.open, "rb") as content:
-                form = aiohttp.FormData(quote_fields=False)
-                form.add_field("origin", str(path))
-                form.add_field("files", content, filename=source)
-                async with client.post("/documents", data=form) as response:
-                    body = await response.json()
-            if response.status == 202:
-                return await total.follow(source, states(body["jobs"][0]["id"]))
-            return total.end(source, body)
-        except aiohttp.ClientError:
-            return total.end(source, RagError("SETUP-007", url=url, file=source).body(lang))
-        except OSError:
-            return total.end(source, RagError("DOC-008", file=str(path)).body(lang))
+            return await total.follow(source, client.upload(source, path))
+        except RagError as error:
+            return total.end(source, error.body(lang))
+        except Refused as refusal:
+            return total.end(source, refusal.args[0])
 
-    async def send_all() -> list[str]:
-        # So many at a time, in order.
-        left = iter(files)
+    # So many at a time, in order.
+    left = iter(files)
 
-        async def some() -> list[str]:
-            return [await send(source, path) for source, path in left]
+    async def some() -> list[str]:
+        return [await send(source, path) for source, path in left]
 
-        return [text for part in await asyncio.gather(*(some() for _ in range(AHEAD))) for text in part]
-
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-    async with aiohttp.ClientSession(url, timeout=timeout, headers={"Accept-Language": lang}) as client:
-        with contextlib.closing(_Total(len(files))) as total:
-            return await send_all()
-
-
-class _Total:
-    """One bar over the passages of all files, as far as they are known, with how many files are done."""
-
-    def __init__(self, files: int) -> None:
-        self._files = files
-        self._ended = 0
-        self._bar = tqdm(desc=f"0/{files}", unit="passage")
-        self._done: dict[str, int] = {}
-        self._known: dict[str, int] = {}
-
-    async def follow(self, source: str, states: AsyncIterator[dict[str, Any]]) -> str:
-        """Show the progress of one file to its end. "" or its error."""
-        error = None
-        async for state in states:
-            self._done[source], self._known[source] = state["done"], state["total"]
-            error = state["error"]
-            self._show()
-        return self.end(source, error)
-
-    def end(self, source: str, error: dict[str, Any] | None) -> str:
-        """One file more has ended. "" or its error, which is shown."""
-        self._ended += 1
-        self._bar.set_description_str(f"{self._ended}/{self._files}", refresh=False)
-        self._show()
-        if error is None:
-            return ""
-        text = f"{error['error_code']}: {error['message']}"
-        tqdm.write(f"{source}: {text}", file=sys.stderr)
-        return text
-
-    def _show(self) -> None:
-        self._bar.total = sum(self._known.values()) or None
-        self._bar.update(sum(self._done.values()) - self._bar.n)
-
-    def close(self) -> None:
-        self._bar.refresh()
-        self._bar.close()
+    async with Client(url, lang) as client:
+        with contextlib.closing(Total(len(files))) as total:
+            return [text for part in await asyncio.gather(*(some() for _ in range(AHEAD))) for text in part]
 
 
 async def _documents(settings: Settings, lang: Lang, query: str) -> int:
@@ -414,17 +320,10 @@ async def _documents(settings: Settings, lang: Lang, query: str) -> int:
         return [{"id": each.id, "passages": each.passages, "name": each.source} for each in documents]
 
     async def there(url: str) -> list[dict[str, Any]]:
-        import aiohttp
+        from web.client import Client
 
-        rows: list[dict[str, Any]] = []
-        async with aiohttp.ClientSession(url, headers={"Accept-Language": lang}) as client:
-            for page in itertools.count(1):
-                asked = {"q": query, "page": str(page), "page_size": "200"}
-                body = await _body(client.get("/documents", params=asked))
-                rows += body["documents"]
-                if not body["documents"]:
-                    break
-        return [row for row in rows if row["status"] == "stored"]
+        async with Client(url, lang) as client:
+            return await client.documents(query)
 
     for row in await _here_or_there(settings, here, there):
         print(f"{row['id']}  {row['passages']:6d}  {row['name']}")
@@ -445,85 +344,82 @@ async def _delete(settings: Settings, lang: Lang, ids: Sequence[str]) -> int:
             await index.store.optimize()
 
     async def there(url: str) -> None:
-        import aiohttp
+        from web.client import Client
 
-        async with aiohttp.ClientSession(url, headers={"Accept-Language": lang}) as client:
+        async with Client(url, lang) as client:
             for document_id in ids:
-                await _body(client.delete(f"/documents/{quote(document_id, safe='')}"))
+                await client.delete(document_id)
 
     await _here_or_there(settings, here, there)
     say(lang, "deleted", count=len(ids))
     return 0
 
 
-async def _body(request: Any) -> Any:
-    """The JSON that a server answers. Raises `Refused` with its error."""
-    async with request as response:
-        body = await response.json() if response.status != 204 else None
-    if response.status >= 400:
-        raise Refused(body)
-    return body
-
-
-# ask
+# ask, bench
 
 
 async def _ask(settings: Settings, lang: Lang, question: str) -> int:
     """Answer one question on the terminal; the server that holds the data directory does it, if there is one."""
-    await _here_or_there(
-        settings,
-        lambda: _show(_answer_here(settings, lang, question), lang),
-        lambda url: _show(_answer_there(url, lang, question), lang),
-    )
+
+    async def show_answer(door: Door, about: dict[str, str]) -> None:
+        await show(door.ask(question, f"terminal-{os.getpid()}"), lang)
+
+    await _with_chat(settings, lang, show_answer)
     return 0
 
 
-async def _answer_here(settings: Settings, lang: Lang, question: str) -> AsyncIterator[dict[str, Any]]:
-    """The events in the form of the wire."""
-    from rag.chat import Question
-    from rag.protocol import Stream, to_ws
-    from rag.service import open_chat, open_index
+async def _with_chat(settings: Settings, lang: Lang, use: Callable[[Door, dict[str, str]], Awaitable[None]]) -> None:
+    """Call `use` with the chat of this process, or of the server that holds the data directory, and its models."""
 
-    models = await asyncio.to_thread(_models, settings, lang)
-    stream = Stream("ask", f"terminal-{os.getpid()}", time.monotonic)
-    async with (
-        open_index(settings, models.embed, lambda done, total: None) as index,
-        open_chat(settings, models.chat, index, time.time) as chat,
-    ):
-        async for event in chat.answer(Question(question, stream, threading.Event())):
-            yield json.loads(to_ws(event, lang))
+    async def here() -> None:
+        from rag.examiner import Here
+        from rag.service import open_chat, open_index
 
+        models = await asyncio.to_thread(_models, settings, lang)
+        about = {"model": models.chat.verdict.name, "embed_model": models.embed.verdict.name}
+        async with (
+            open_index(settings, models.embed, lambda done, total: None) as index,
+            open_chat(settings, models.chat, index, time.time) as chat,
+        ):
+            await use(Here(chat, index.store, lang), about)
 
-async def _answer_there(url: str, lang: Lang, question: str) -> AsyncIterator[dict[str, Any]]:
-    import aiohttp
+    async def there(url: str) -> None:
+        from web.client import Client
 
-    session_id = f"terminal-{os.getpid()}"
-    message = {"type": "message", "message_id": "ask", "content": question, "session_id": session_id}
-    async with (
-        aiohttp.ClientSession(url) as client,
-        client.ws_connect("/chat-ws", params={"session_id": session_id, "lang": lang}) as ws,
-    ):
-        await ws.send_json(message)
-        async for frame in ws:
-            event = json.loads(frame.data)
-            yield event
-            if event["type"] in ("stream_end", "stream_error"):
-                return
+        async with Client(url, lang, settings.answers) as client:
+            health = await client.loaded()
+            await use(client, {name: health[name] for name in ("model", "embed_model")})
+
+    await _here_or_there(settings, here, there)
 
 
-async def _show(events: AsyncIterator[dict[str, Any]], lang: Lang) -> None:
-    """Print an answer as it comes. Raises `Refused` for its error."""
-    async for event in events:
-        if event["type"] == "stream_token":
-            print(event["token"], end="", flush=True)
-        elif event["type"] == "stream_sources":
-            print()
-            if event["sources"]:
-                say(lang, "sources")
-            for number, source in enumerate(event["sources"], 1):
-                print(f"[{number}] {source['title']} · {source['metadata']['source']} · {source['score']:.2f}")
-        elif event["type"] == "stream_error":
-            raise Refused(event)
+def _bench(settings: Settings, lang: Lang, flags: dict[str, Any]) -> int:
+    """Ask the questions of a file and report how good the answers are. What there is when it is interrupted, too."""
+    from rag import questions, report
+    from rag.evaluation import Outcome, by_language
+    from rag.examiner import examine
+
+    cases = questions.read(flags["questions"])[: flags["limit"] or None]
+    folder: Path = flags["report"] or settings.data_dir / "report"
+    _writable(folder)
+    outcomes: list[Outcome] = []
+    about = {"questions": flags["questions"].name, "made": time.strftime("%Y-%m-%d %H:%M")}
+
+    async def ask_all(door: Door, models: dict[str, str]) -> None:
+        about.update(models)
+        with tqdm(total=len(cases), unit="question") as bar:
+            async for outcome in examine(cases, door):
+                outcomes.append(outcome)
+                bar.update()
+
+    try:
+        asyncio.run(_with_chat(settings, lang, ask_all))
+    finally:
+        if outcomes:
+            print(report.text(by_language(outcomes), lang), flush=True)
+            files = report.save(report.Evaluation(outcomes, about, len(outcomes) == len(cases)), folder, lang)
+            say(lang, "reported", files=", ".join(map(str, files)))
+    return 0
 
 
 if __name__ == "__main__":

@@ -89,6 +89,28 @@ RULES: dict[str, tuple[str, str]] = {
         "1~1,000자 문자열의 목록이어야 하며 최대 1,000개까지 가능합니다",
         "it must be a list of at most 1,000 strings of 1 to 1,000 characters",
     ),
+    "rule:json": ("올바른 JSON이 아닙니다", "it is not valid JSON"),
+    "rule:json-line": ("한 줄에 JSON 객체 하나가 있어야 합니다", "each line must be one JSON object"),
+    "rule:csv": ("따옴표가 잘못되어 CSV로 읽을 수 없습니다", "its quotation marks are not those of a CSV file"),
+    "rule:header": ("첫 줄에 question 열이 있어야 합니다", "the first line must name a column 'question'"),
+    "rule:columns": ("첫 줄보다 칸이 많습니다", "it has more cells than the first line"),
+    "rule:squad": ("SQuAD 형식의 JSON이 아닙니다", "it is not JSON in SQuAD's format"),
+    "rule:no-questions": ("질문이 없습니다", "there are no questions"),
+    "rule:question": ("question이 비어 있거나 문자열이 아닙니다", "'question' is empty or not a string"),
+    "rule:expected": (
+        "expected는 문자열이나 문자열의 목록이어야 합니다",
+        "'expected' must be a string or a list of strings",
+    ),
+    "rule:source": ("source는 문서 이름이어야 합니다", "'source' must be the name of a document"),
+    "rule:flag": ("not_in_documents는 true나 false여야 합니다", "'not_in_documents' must be true or false"),
+    "rule:nothing-expected": (
+        "expected, source, not_in_documents 중 하나가 있어야 합니다",
+        "it needs one of 'expected', 'source' and 'not_in_documents'",
+    ),
+    "rule:expected-and-not": (
+        "not_in_documents와 다른 값을 함께 쓸 수 없습니다",
+        "'not_in_documents' goes neither with 'expected' nor with 'source'",
+    ),
     "rule:files": ("파일이 하나 이상 있어야 합니다", "it must hold at least one file"),
 }
 
@@ -362,6 +384,13 @@ CATALOGUE: dict[str, Row] = {
             "Build it again on this machine: pip install --force-reinstall --no-cache-dir -r requirements.txt",
             "Try another GGUF file.",
         ),
+    ),
+    "BENCH-001": _row(
+        422,
+        "질문 파일 {file}의 {line}번째 줄이 올바르지 않습니다: {rule}.",
+        ("그 줄을 고친 뒤 다시 실행하세요. 형식은 도움말 '답변 평가하기'에 있습니다.",),
+        "Line {line} of the questions file {file} is not valid: {rule}.",
+        ("Correct that line and run it again. The guide on measuring answers shows the format.",),
     ),
     "SETUP-007": _row(
         500,

@@ -67,3 +67,8 @@ def is_refusal(text: str) -> bool:
 def _short(title: str) -> str:
     plain = " ".join(title.split())
     return plain if len(plain) <= LONGEST_TITLE else plain[: LONGEST_TITLE - 1] + "…"
+
+
+def is_refusal(text: str) -> bool:
+    """Whether an answer says that the documents do not tell."""
+    return text in NOTHING_FOUND.values() or any(text.startswith(told.partition("{")[0]) for told in NOT_TOLD.values())

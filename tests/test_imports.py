@@ -64,7 +64,11 @@ ARROWS: dict[str, set[str]] = {
         *("protocol", "sessions", "retrieval", "evidence", "followup", "overview", "quoting", "replies", "prompt"),
         *("grounding", "errors", "types"),
     },
-    "service": set(RAG) - {"service", "doctor"},
+    "questions": {"loaders", "errors"},
+    "evaluation": {"questions", "prompt", "errors"},
+    "report": {"evaluation", "errors"},
+    "terminal": {"errors"},
+    "service": set(RAG) - {"service", "doctor", "questions", "evaluation", "examiner", "report", "terminal"},
     "doctor": set(RAG) - {"doctor"},
 }
 

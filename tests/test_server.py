@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -44,7 +46,7 @@ def test_help_names_every_command_and_every_setting() -> None:
     text = run("--help", check=0).stdout
     for name in (*COMMANDS, *(setting.flag for setting in TABLE), *(setting.variable for setting in TABLE)):
         assert name in text
-    assert len(text.splitlines()) < 80
+    assert len(text.splitlines()) < 90
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -263,3 +265,71 @@ def test_a_watched_folder_is_followed(starter_models: Path, tmp_path: Path) -> N
         assert server.health()["documents"] == documents
     finally:
         server.stop()
+
+
+@pytest.mark.model
+def test_answers_over_own_documents_are_measured_with_and_without_a_server(
+    starter_models: Path, tmp_path: Path
+) -> None:
+    data_dir, where = tmp_path / "data", directories(tmp_path / "data", starter_models)
+    (tmp_path / "pump.md").write_text("# The Zorblax pump\n\nThe Zorblax pump weighs 37 kilograms.\n")
+    (tmp_path / "휴가.txt").write_text("연차 휴가는 일 년에 십오 일입니다.\n")
+    run("ingest", *where, str(tmp_path / "pump.md"), str(tmp_path / "휴가.txt"), check=0)
+    questions = tmp_path / "questions.csv"
+    questions.write_text(
+        "question,expected,source\n"
+        "How much does the Zorblax pump weigh?,37 kilograms|37 kg,pump.md\n"
+        "연차 휴가는 며칠인가요?,십오 일,휴가.txt\n"
+        "Who won the chess tournament of 1851?,not in the documents,\n"
+    )
+    report = tmp_path / "report"
+    asked = ["bench", "answers", *where, "--questions", str(questions), "--report", str(report)]
+    done = run(*asked, check=0)
+    assert str(report / "answers.html") in done.stdout
+    alone = json.loads((report / "answers.json").read_text(encoding="utf-8"))
+    assert alone["whole"]
+    assert alone["about"]["model"]
+    assert [each["held"] for each in alone["questions"]] == [True, True, None]
+    assert [each["source_at"] for each in alone["questions"]] == [1, 1, None]
+    assert alone["summary"]["ko"]["verbatim"] == 1
+    server = start_server(data_dir, starter_models).wait()
+    try:
+        served = run(*asked, "--limit", "2", lang="ko", check=0)
+    finally:
+        server.stop()
+    assert "정답" in served.stdout
+    found = json.loads((report / "answers.json").read_text(encoding="utf-8"))
+    assert found["about"]["model"] == alone["about"]["model"]
+    assert [each["held"] for each in found["questions"]] == [True, True]
+    assert found["summary"]["ko"]["verbatim"] == 1
+
+
+@pytest.mark.model
+def test_an_interrupted_evaluation_prints_what_there_is(starter_models: Path, tmp_path: Path) -> None:
+    (tmp_path / "questions.jsonl").write_text('{"question": "What is it?", "expected": "it"}\n' * 100_000)
+    where = directories(tmp_path / "data", starter_models)
+    command = [sys.executable, str(ROOT / "server.py"), "bench", "answers", *where]
+    command += ["--questions", str(tmp_path / "questions.jsonl")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    seen = ""
+    while not re.search(r" [1-9]\d*/100000", seen):
+        seen += process.stderr.read(80)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "answers.json" in out
+    found = json.loads((tmp_path / "data" / "report" / "answers.json").read_text(encoding="utf-8"))
+    assert not found["whole"]
+    assert found["questions"]
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_a_bad_file_of_questions_is_told_with_its_line_before_anything_is_loaded(tmp_path: Path, lang: str) -> None:
+    (tmp_path / "q.jsonl").write_text('{"question": "a?", "expected": "b"}\n{"question": "c?"}\n')
+    where = directories(tmp_path / "data", tmp_path / "none")
+    done = run("bench", "answers", *where, "--questions", str(tmp_path / "q.jsonl"), lang=lang, check=1)
+    assert done.stderr.startswith("BENCH-001")
+    assert "q.jsonl" in done.stderr
+    assert {"en": "Line 2", "ko": "2번째 줄"}[lang] in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from rag.store import LanceStore
 from rag.types import Document, Filter, Passage
 
 DONE = "done.json"
+# In the name of a file.
+UNFIT = r'[\\/:*?"<>|]'
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,17 @@ def read(path: Path, most: int) -> tuple[list[Document], list[Question]]:
         ]
     random.Random(0).shuffle(questions)
     return documents, questions[: most or None]
+
+
+def write(documents: Sequence[Document], folder: Path) -> dict[str, Path]:
+    """Each document as a text file that is named after it, in a folder for each set: names to files."""
+    files = {}
+    for document in documents:
+        source = f"{document.id.rpartition('-')[0]}/{re.sub(UNFIT, '_', document.title)}.txt"
+        files[source] = folder / source
+        files[source].parent.mkdir(parents=True, exist_ok=True)
+        files[source].write_text(document.text, encoding="utf-8")
+    return files
 
 
 async def index(embedder: GgufEmbedder, documents: Sequence[Document], directory: Path) -> LanceStore:

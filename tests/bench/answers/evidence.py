@@ -37,10 +37,10 @@ sys.path.insert(0, str(ROOT))
 
 from rag import evidence, llama, ranking, spans  # noqa: E402
 from rag.embedder import GgufEmbedder  # noqa: E402
+from rag.evaluation import f1, holds  # noqa: E402
 from rag.retrieval import Retriever, trust  # noqa: E402
 from rag.types import Document, Passage  # noqa: E402
 from tests.bench.answers.data import Question, found, index, read  # noqa: E402
-from tests.bench.answers.squad import f1, holds  # noqa: E402
 
 Floats = NDArray[np.float64]
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)

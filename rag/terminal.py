@@ -1,0 +1,107 @@
+"""What the terminal shows: messages in two languages, progress, answers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tqdm import tqdm
+
+from .errors import Lang
+
+MESSAGES: dict[str, tuple[str, str]] = {
+    "ready": ("{url} 에서 실행 중입니다. 끝내려면 Ctrl+C를 누르세요.", "Running at {url}. Press Ctrl+C to stop."),
+    "fetching": ("시작용 모델을 받습니다: {files}", "Fetching the starter models: {files}"),
+    "trying": ("이 컴퓨터에서 모델을 시험하는 중: {file}", "Trying the model on this machine: {file}"),
+    "handed": ("실행 중인 서버({url})에 넘깁니다.", "Handing the work to the server at {url}."),
+    "stored": ("문서 {done}개를 저장했고 {failed}개는 실패했습니다.", "{done} documents stored, {failed} failed."),
+    "deleted": ("문서 {count}개를 삭제했습니다.", "{count} documents deleted."),
+    "nothing": ("지원하는 형식의 파일이 없습니다.", "There are no files of a supported type."),
+    "have": ("모델이 준비되었습니다: {chat}, {embed}", "The models are in place: {chat}, {embed}"),
+    "sources": ("출처:", "Sources:"),
+    "reported": ("보고서: {files}", "Report: {files}"),
+}
+
+
+class Refused(Exception):
+    """An error that the server told, in its words."""
+
+
+def say(lang: Lang, key: str, **data: object) -> None:
+    print(MESSAGES[key][0 if lang == "ko" else 1].format(**data), flush=True)
+
+
+class Bars:
+    """One progress bar at a time, named after what it shows."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+        self._label = ""
+
+    def show(self, label: str, done: int, total: int) -> None:
+        if label != self._label:
+            self.close()
+            self._label = label
+            self._bar = tqdm(total=total, desc=label, unit="B", unit_scale=True, mininterval=0.2)
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class Total:
+    """One bar over the passages of all files, as far as they are known, with how many files are done."""
+
+    def __init__(self, files: int) -> None:
+        self._files = files
+        self._ended = 0
+        self._bar = tqdm(desc=f"0/{files}", unit="passage")
+        self._done: dict[str, int] = {}
+        self._known: dict[str, int] = {}
+
+    async def follow(self, source: str, states: AsyncIterator[dict[str, Any]]) -> str:
+        """Show the progress of one file to its end. "" or its error."""
+        error = None
+        async for state in states:
+            self._done[source], self._known[source] = state["done"], state["total"]
+            error = state["error"]
+            self._show()
+        return self.end(source, error)
+
+    def end(self, source: str, error: dict[str, Any] | None) -> str:
+        """One file more has ended. "" or its error, which is shown."""
+        self._ended += 1
+        self._bar.set_description_str(f"{self._ended}/{self._files}", refresh=False)
+        self._show()
+        if error is None:
+            return ""
+        text = f"{error['error_code']}: {error['message']}"
+        tqdm.write(f"{source}: {text}", file=sys.stderr)
+        return text
+
+    def _show(self) -> None:
+        self._bar.total = sum(self._known.values()) or None
+        self._bar.update(sum(self._done.values()) - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.refresh()
+        self._bar.close()
+
+
+async def show(events: AsyncIterator[dict[str, Any]], lang: Lang) -> None:
+    """Print an answer as it comes. Raises `Refused` for its error."""
+    async for event in events:
+        if event["type"] == "stream_token":
+            print(event["token"], end="", flush=True)
+        elif event["type"] == "stream_sources":
+            print()
+            if event["sources"]:
+                say(lang, "sources")
+            for number, source in enumerate(event["sources"], 1):
+                print(f"[{number}] {source['title']} · {source['metadata']['source']} · {source['score']:.2f}")
+        elif event["type"] == "stream_error":
+            raise Refused(event)
