@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from . import grounding, overview, prompt, quoting, replies
+from . import followup, grounding, overview, prompt, quoting, replies
 from .errors import RagError
 from .evidence import EMBEDDED, Evidence, bears, gather, in_passage, rank, refine
 from .protocol import Event, Stream, source_of
@@ -142,15 +142,15 @@ class Chat:
         """From a question to what its answer is made from. Raises `RagError` GEN-003 and those of the search."""
         if reply := replies.small_talk(question.content, prompt.language_of(question.content)):
             return _Plan(text=reply)
-        asked = question.content
-        passages = await self.retriever.search(asked, self.passages)
-        if document := await self._meant(asked, passages, history):
+        searched = await asyncio.to_thread(followup.contextual, question.content, history)
+        passages = await self.retriever.search(searched, self.passages)
+        if document := await self._meant(question.content, passages, history):
             passages = await asyncio.to_thread(overview.beginning, document)
             return await asyncio.to_thread(self._prepare, question, "", history, passages, gather(passages))
-        ranked = await self._weigh(asked, passages)
-        if bears(asked, passages, ranked) < BEARS:
+        ranked = await self._weigh(question.content, searched, passages)
+        if bears(searched, passages, ranked) < BEARS:
             return await asyncio.to_thread(self._refuse, question, passages)
-        return await asyncio.to_thread(self._prepare, question, asked, history, passages, ranked)
+        return await asyncio.to_thread(self._prepare, question, question.content, history, passages, ranked)
 
     async def _meant(self, asked: str, passages: Sequence[Passage], history: Sequence[Turn]) -> Document | None:
         """The document that the question is about as a whole: the one it names, or spoken of, or added last."""
@@ -164,11 +164,12 @@ class Chat:
                 found = newest[0].id if newest else None
         return await self.retriever.store.document(found) if found else None
 
-    async def _weigh(self, asked: str, passages: Sequence[Passage]) -> list[Evidence]:
+    async def _weigh(self, asked: str, searched: str, passages: Sequence[Passage]) -> list[Evidence]:
         """The sentences of the passages, those that bear most on the question first."""
-        ranked = await asyncio.to_thread(lambda: rank(asked, passages, gather(passages)))
+        weighed = followup.weighing(asked, searched)
+        ranked = await asyncio.to_thread(lambda: rank(weighed, passages, gather(passages)))
         texts = [in_passage(sentence, passages) for sentence in ranked[:EMBEDDED]]
-        return refine(ranked, await self.retriever.cosines(asked, texts))
+        return refine(ranked, await self.retriever.cosines(searched, texts))
 
     def _refuse(self, question: Question, passages: Sequence[Passage]) -> _Plan:
         # One that is too long for the model is told so even where the model is not asked.

@@ -66,6 +66,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "questions": {"loaders", "errors"},
     "evaluation": {"questions", "prompt", "errors"},
+    "examiner": {"evaluation", "questions", "replies", "chat", "protocol", "errors", "types"},
     "report": {"evaluation", "errors"},
     "terminal": {"errors"},
     "service": set(RAG) - {"service", "doctor", "questions", "evaluation", "examiner", "report", "terminal"},
