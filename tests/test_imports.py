@@ -51,7 +51,7 @@ ARROWS: dict[str, set[str]] = {
     "watch": {"ingest", "folders", "durable", "errors"},
     "evidence": {"ranking", "chunking", "types"},
     "spans": {"ranking", "evidence"},
-    "quoting": {"evidence", "spans", "prompt", "errors", "types"},
+    "quoting": {"evidence", "spans", "errors", "types"},
     "replies": {"errors", "types"},
     "overview": {"ranking", "chunking", "types"},
     "prompt": {"ranking", "chunking", "evidence", "errors", "types"},
