@@ -16,13 +16,14 @@ from .evidence import EMBEDDED, Evidence, bears, gather, in_passage, rank, refin
 from .protocol import Event, Stream, source_of
 from .retrieval import Retriever
 from .sessions import Sessions
-from .types import CancelFlag, Document, Finish, Generator, Message, Passage, Sampling, Token, Turn, Usage
+from .types import CancelFlag, Document, Finish, FinishReason, Generator, Message, Passage, Sampling, Token, Turn, Usage
 
 Mode = Literal["", "quote", "free"]
 
 # Below this likelihood the documents do not tell.
 BEARS = 0.5
 
+_PARAGRAPH = re.compile(r".+?(?:\n\n|\Z)", re.DOTALL)
 _CITATION = re.compile(r"\[(\d{1,3})\]")
 
 log = logging.getLogger(__name__)
@@ -45,16 +46,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What an answer is made from: a fixed text, or what the model reads and the answers that it may choose from.
+    """What an answer is made from: its text, or what the model reads to write it.
 
-    `cited`: numbers of the sources that the answer cites, None as long as only the model knows.
+    `quoted`: how many sentences it quotes. `cited`: numbers of the sources that it cites, None as long as only the
+    model knows.
     """
 
     sources: Sequence[Passage] = ()
     cited: frozenset[int] | None = frozenset()
     text: str = ""
     messages: Sequence[Message] = ()
-    choices: Sequence[str] = ()
     quoted: int = 0
 
     def told(self, answer: str = "") -> list[dict[str, Any]]:
@@ -142,15 +143,18 @@ class Chat:
         """From a question to what its answer is made from. Raises `RagError` GEN-003 and those of the search."""
         if reply := replies.small_talk(question.content, prompt.language_of(question.content)):
             return _Plan(text=reply)
-        searched = await asyncio.to_thread(followup.contextual, question.content, history)
+        # One that is too long for the model is told so even where the model is not asked.
+        await asyncio.to_thread(self._messages, question, (), ())
+        asked = question.content
+        searched = await asyncio.to_thread(followup.contextual, asked, history)
         passages = await self.retriever.search(searched, self.passages)
-        if document := await self._meant(question.content, passages, history):
+        if document := await self._meant(asked, passages, history):
             passages = await asyncio.to_thread(overview.beginning, document)
             return await asyncio.to_thread(self._prepare, question, "", history, passages, gather(passages))
-        ranked = await self._weigh(question.content, searched, passages)
+        ranked = await self._weigh(asked, searched, passages)
         if bears(searched, passages, ranked) < BEARS:
-            return await asyncio.to_thread(self._refuse, question, passages)
-        return await asyncio.to_thread(self._prepare, question, question.content, history, passages, ranked)
+            return _Plan(passages, text=replies.refusal(passages, prompt.language_of(asked)))
+        return await asyncio.to_thread(self._prepare, question, asked, history, passages, ranked)
 
     async def _meant(self, asked: str, passages: Sequence[Passage], history: Sequence[Turn]) -> Document | None:
         """The document that the question is about as a whole: the one it names, or spoken of, or added last."""
@@ -171,11 +175,6 @@ class Chat:
         texts = [in_passage(sentence, passages) for sentence in ranked[:EMBEDDED]]
         return refine(ranked, await self.retriever.cosines(searched, texts))
 
-    def _refuse(self, question: Question, passages: Sequence[Passage]) -> _Plan:
-        # One that is too long for the model is told so even where the model is not asked.
-        self._messages(question, (), ())
-        return _Plan(passages, text=replies.refusal(passages, prompt.language_of(question.content)))
-
     def _prepare(
         self,
         question: Question,
@@ -190,14 +189,9 @@ class Chat:
             return _Plan(passages, None, messages=self._messages(question, history, excerpts))
         chosen = quoting.select(ranked)
         quoted = quoting.quotation(passages, chosen)
-        lang = prompt.language_of(question.content)
-        return _Plan(
-            quoted.sources,
-            frozenset(quoted.numbers),
-            messages=self._messages(question, history, quoted.excerpts),
-            choices=quoting.answers(lang, quoted, quoting.short_answers(asked, chosen) if asked else []),
-            quoted=quoted.sentences,
-        )
+        short = quoting.short_answer(asked, chosen) if asked else ""
+        text = quoting.answer(prompt.language_of(question.content), quoted, short)
+        return _Plan(quoted.sources, frozenset(quoted.numbers), text, quoted=quoted.sentences)
 
     def _quotes(self, question: Question) -> bool:
         """Whether to quote. What a model writes in a language that it does not know is no answer."""
@@ -229,8 +223,8 @@ class Chat:
 
     def _tokens(self, plan: _Plan, question: Question) -> AsyncGenerator[Token, None]:
         if plan.text:
-            return _fixed(plan.text)
-        tokens = self.generator.generate(plan.messages, self.sampling, question.cancel, plan.choices)
+            return _fixed(plan.text, question.cancel)
+        tokens = self.generator.generate(plan.messages, self.sampling, question.cancel)
         return _timed(tokens, self.token_timeout)
 
 
@@ -240,10 +234,15 @@ def _cited_last(history: Sequence[Turn]) -> str | None:
     return next((place["document_id"] for place in places if place["cited"]), None)
 
 
-async def _fixed(text: str) -> AsyncGenerator[Token, None]:
-    """A text that no model wrote, as an answer."""
-    yield Token(text)
-    yield Token("", Finish("stop", Usage()))
+async def _fixed(text: str, cancel: CancelFlag) -> AsyncGenerator[Token, None]:
+    """A text that no model wrote, as an answer, paragraph by paragraph."""
+    reason: FinishReason = "stop"
+    for paragraph in _PARAGRAPH.findall(text):
+        if cancel.is_set():
+            reason = "cancelled"
+            break
+        yield Token(paragraph)
+    yield Token("", Finish(reason, Usage()))
 
 
 async def _timed(tokens: AsyncGenerator[Token, None], seconds: float) -> AsyncGenerator[Token, None]:

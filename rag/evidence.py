@@ -33,6 +33,9 @@ HEADING = 0.5
 PASSAGE = 0.65
 FITS = 0.25
 SCRIPT = 0.3
+# A sentence that says what the thing is that the question asks the meaning of; a row of a table.
+DEFINES = 0.6
+ROW = 0.2
 COSINE = 0.75
 WHOLE = COVER + HEADING + PASSAGE + FITS + SCRIPT
 
@@ -48,6 +51,10 @@ _LIST_MARK = re.compile(r"(?:[-*•]|\d+[.)])\s+")
 _BREAK = re.compile(r"[;,:|\n]\s*|\s+")
 _LETTER = re.compile(r"[^\W\d_]")
 _NAME = re.compile(r"(?<=[^.!?]\s)[A-Z]\w+")
+_DEFINITION = (
+    re.compile(r"^\s*what(?:'s|’s| is| are)\s+(?:an?\s+)?((?!the\b)[\w-]+(?:\s+[\w-]+)?)\s*\??\s*$", re.I),
+    re.compile(r"^\s*(\S+(?:\s\S+)??)(?:이?란|[은는])\s*(?:(?:무엇|뭐|뭔)\S*|어떤\s것\S*)?\s*[?？]?\s*$"),
+)
 _MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
 DATE = re.compile(rf"\b{_MONTH}\b|\b(?:1\d|20)\d\ds?\b|\b\w+ century\b|\b\d+ BC\b|\d+\s?(?:년|월|일|세기)", re.I)
 NUMBER = re.compile(
@@ -105,6 +112,22 @@ def kind_of(question: str) -> Kind:
     return next((kind for kind, words in _KINDS if words.search(question)), "thing")
 
 
+def defined(question: str) -> str:
+    """What the question asks the meaning of ("what is a gnomon?"), or an empty text."""
+    found = next((match for pattern in _DEFINITION if (match := pattern.match(question))), None)
+    return found.group(1).strip().casefold() if found else ""
+
+
+def _defines(text: str, thing: str) -> bool:
+    """Whether the sentence begins with the thing and goes on with what it is."""
+    begun = re.match(
+        rf"(?:an?\s|the\s)?{re.escape(thing)}s?(?:\s(?:is|are|was|were|means)\b|이?란\s|[은는]\s)", text, re.I
+    )
+    return bool(begun) and bool(
+        re.search(r"\b(?:is|are|was|were|means)\s(?:an?|the|any|one)\b|이다\b|입니다|말한다|뜻", text)
+    )
+
+
 def gather(passages: Sequence[Passage]) -> list[Evidence]:
     """The sentences of the passages that can be quoted, in order, each once; not yet weighed."""
     found: list[Evidence] = []
@@ -146,7 +169,7 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def rank(question: str, passages: Sequence[Passage], gathered: Sequence[Evidence]) -> list[Evidence]:
     """The gathered sentences with their scores, best first, by words alone."""
     weights, held = _held(question, gathered)
-    kind, korean = kind_of(question), _is_korean(question)
+    kind, korean, thing = kind_of(question), _is_korean(question), defined(question)
     lower = question.lower()
     above = [sum(weights[term] for term in weights.keys() & _heading_terms(passage)) for passage in passages]
     scored = []
@@ -161,8 +184,10 @@ def rank(question: str, passages: Sequence[Passage], gathered: Sequence[Evidence
             + PASSAGE * passages[sentence.passage].score
             + FITS * fits(kind, sentence.text, lower)
             + SCRIPT * (_is_korean(sentence.text) == korean)
+            + DEFINES * (bool(thing) and _defines(sentence.text, thing))
+            - ROW * sentence.text.startswith("|")
         )
-        scored.append(replace(sentence, score=min(1.0, score / WHOLE), cover=cover))
+        scored.append(replace(sentence, score=max(0.0, min(1.0, score / WHOLE)), cover=cover))
     return sorted(scored, key=lambda sentence: -sentence.score)
 
 

@@ -30,7 +30,7 @@ _ASKS = re.compile(
     re.I,
 )
 _POINTS = re.compile(
-    rf"\b(?:this|these|that|the|my|uploaded|attached)\s+(?:\w+\s+)?{_KIND}\b|\b(?:it|this)\s+(?:all\s+)?about\b"
+    rf"\b(?:this|these|that|the|my|uploaded|attached)\s+(?:\w+\s+)?{_KIND}\b(?!\s+(?:about|on|of|for|called|named)\s+\w)|\b(?:it|this)\s+(?:all\s+)?about\b"
     rf"|^\W*(?:please\s+)?summari[sz]e(?:\s+(?:it|this|that|please))?\W*$"
     rf"|(?:^|\s)(?:이|그|이번|해당|올린|첨부한?|내)\s?{_KIND_KOREAN}|^\W*(?:이거|이것|그거|전체)?\S?\s?요약\S*(?:\s[줘주]\S*)?\W*$",
     re.I,

@@ -1,7 +1,7 @@
 """Pure: answers that quote the documents, letter for letter.
 
 An answer is a short one, in bold, and below it the sentences that it stands in, each with the number of its source.
-Which sentences are quoted is decided by their scores; the model chooses the short answer among spans of the best.
+Scores decide which sentences are quoted, and which span of the best one is the short answer.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .errors import Lang
-from .evidence import Evidence
-from .prompt import Excerpt
+from .evidence import Evidence, defined
 from .spans import answer_spans
 from .types import Passage
 
 # A further sentence is quoted if its score is so near to the best one's, while there is room in characters.
-NEAR = 0.22
+NEAR = 0.17
 MOST_SENTENCES = 4
 ROOM = 500
-# Short answers that the model chooses from.
-SHORT_ANSWERS = 1
+# Spans that are looked at for a short answer.
+SPANS = 5
 
 _EXPLAINED = re.compile(
     r"^\s*why\b|\bhow\s+(?:do|does|did|can|could|should|to|is|are|was|were|will|would|has|have)\b"
-    r"|왜|어떻게|어째서|방법|이유|까닭",
+    r"|왜|어떻게|어째서|방법|이유|까닭|려면\s*[?？]?\s*$",
     re.I,
 )
 
@@ -50,12 +49,6 @@ class Quotation:
     quotes: tuple[Quote, ...]
     numbers: tuple[int, ...]
     sources: tuple[Passage, ...]
-
-    @property
-    def excerpts(self) -> list[Excerpt]:
-        """What is quoted, as the model reads it."""
-        numbered = sorted(zip(self.numbers, self.quotes, strict=True), key=lambda pair: pair[0])
-        return [Excerpt(number, self.sources[number - 1].title, quote.text) for number, quote in numbered]
 
     @property
     def sentences(self) -> int:
@@ -114,17 +107,17 @@ def _join(passages: Sequence[Passage], a: Quote, b: Quote) -> Quote | None:
     return Quote(a.passage, first.start, second.end, text, a.sentences + b.sentences)
 
 
-def short_answers(question: str, chosen: Sequence[Evidence]) -> list[str]:
-    """Spans of the best sentence, best first; none for a question that only a sentence can answer."""
-    if _EXPLAINED.search(question):
-        return []
-    spans = answer_spans(question, chosen[:1], 2 * SHORT_ANSWERS)
+def short_answer(question: str, chosen: Sequence[Evidence]) -> str:
+    """The best span of the best sentence; "" for a question that only a sentence can answer."""
+    if _EXPLAINED.search(question) or defined(question):
+        return ""
+    spans = answer_spans(question, chosen[:1], SPANS)
     # Line breaks and asterisks would not be bold.
-    return [span.text for span in spans if not set(span.text) & set("*\n")][:SHORT_ANSWERS]
+    return next((span.text for span in spans if not set(span.text) & set("*\n")), "")
 
 
-def answers(lang: Lang, quoted: Quotation, short: Sequence[str]) -> list[str]:
-    """The whole answers that a model may choose from: one for each short answer, or one without."""
-    heads = [f"**{text}**" for text in short] or [QUOTING[lang]]
+def answer(lang: Lang, quoted: Quotation, short: str) -> str:
+    """The whole answer, with a short one or without."""
+    head = f"**{short}**" if short else QUOTING[lang]
     body = [f"“{quote.text}” [{number}]" for quote, number in zip(quoted.quotes, quoted.numbers, strict=True)]
-    return ["\n\n".join([head, *body]) for head in heads]
+    return "\n\n".join([head, *body])

@@ -295,7 +295,7 @@ def test_a_frame_over_256_kib_closes_with_1009(server: Server) -> None:
 
 def test_a_session_remembers_its_turns_across_a_restart(starter_models: Path, tmp_path: Path) -> None:
     def prompt_tokens(server: Server, session_id: str) -> int:
-        end = ask(server.ws_url, QUESTIONS["en"], session_id)[-1]
+        end = ask(server.ws_url, QUESTIONS["en"], session_id, "&answers=free")[-1]
         return int(end["usage"]["prompt_tokens"])
 
     first = start_server(tmp_path, starter_models, ["--max-tokens", "24"]).wait()

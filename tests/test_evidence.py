@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag import evidence
-from rag.evidence import LONGEST, bears, fits, gather, in_passage, kind_of, rank, refine, sentence_spans
+from rag.evidence import LONGEST, bears, defined, fits, gather, in_passage, kind_of, rank, refine, sentence_spans
 from rag.types import Passage
 
 # Shared machines are slow at times, and a failing example is printed anyway.
@@ -145,4 +147,66 @@ def test_what_the_documents_do_not_say_is_refused() -> None:
 
 
 def test_each_weight_is_a_share_of_something() -> None:
-    assert all(0 < getattr(evidence, name) <= 1 for name in ("COVER", "BEFORE", "PASSAGE", "FITS", "COSINE"))
+    assert all(
+        0 < getattr(evidence, name) <= 1
+        for name in ("COVER", "BEFORE", "HEADING", "PASSAGE", "FITS", "SCRIPT", "DEFINES", "ROW", "COSINE")
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "thing"),
+    [
+        ("What is RAG Standard?", "rag standard"),
+        ("what's a gnomon", "gnomon"),
+        ("RAG Standard는 무엇인가요?", "rag standard"),
+        ("해시계란?", "해시계"),
+        ("What is the size limit of a document?", ""),
+        ("What does a gnomon do?", ""),
+        ("문서 크기 제한은 얼마인가요?", ""),
+    ],
+)
+def test_a_question_may_ask_what_a_thing_is(question: str, thing: str) -> None:
+    assert defined(question) == thing
+
+
+@pytest.mark.parametrize(
+    ("question", "definition", "text"),
+    [
+        (
+            "What is Quill Box?",
+            "Quill Box is a program that keeps letters.",
+            "Quill Box runs in a box. {} Quill Box, the box for quills, does not print.",
+        ),
+        (
+            "퀼 박스는 무엇인가요?",
+            "퀼 박스는 편지를 모으는 프로그램입니다.",
+            "퀼 박스는 상자에서 돈다. {} 퀼 박스는 인쇄하지 않는다.",
+        ),
+    ],
+)
+def test_what_a_thing_is_is_told_by_its_definition(question: str, definition: str, text: str) -> None:
+    assert best(question, passage(text.format(definition))) == definition
+
+
+def test_the_section_whose_heading_was_asked_for_comes_first_and_the_title_decides_nothing() -> None:
+    def below(text: str, start: int, *headings: str) -> Passage:
+        return replace(passage(text, start, 1.0), headings=headings)
+
+    wrong = below("The pump manual covers returns of goods.", 0, "Manual", "Returns")
+    right = below("Send it back within a month.", 100, "Manual", "Repair of the pump")
+    assert best("repair of the pump", wrong, right) == "Send it back within a month."
+    titled = below("Send it back within a month.", 100, "Manual")
+    assert best("manual", passage("This manual is short.", 0, 1.0), titled) == "This manual is short."
+
+
+def test_of_two_languages_the_one_of_the_question_is_quoted() -> None:
+    korean, english = passage("X200 펌프 24 개월."), passage("X200 pump 24 months.", 100)
+    assert best("X200?", korean, english) == "X200 pump 24 months."
+    assert best("X200의 보증은?", english, korean) == "X200 펌프 24 개월."
+
+
+def test_a_row_of_a_table_gives_way_to_a_sentence() -> None:
+    assert (
+        best("add documents", passage("| add documents | here |\n\nYou add documents here."))
+        == "You add documents here."
+    )

@@ -56,7 +56,7 @@ ARROWS: dict[str, set[str]] = {
     "followup": {"ranking", "evidence", "types"},
     "facts": set(),
     "grounding": {"facts", "ranking", "chunking", "types"},
-    "quoting": {"evidence", "spans", "prompt", "errors", "types"},
+    "quoting": {"evidence", "spans", "errors", "types"},
     "replies": {"errors", "types"},
     "overview": {"ranking", "chunking", "types"},
     "prompt": {"ranking", "chunking", "evidence", "errors", "types"},

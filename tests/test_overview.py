@@ -19,7 +19,12 @@ UNNAMED = [
     "요약해 주세요",
     "이 보고서는 어떤 내용인가요?",
 ]
-NAMING = ["What is the Harbour Charter about?", "Summary of the Harbour Charter", "항만 헌장 요약해 줘"]
+NAMING = [
+    "Summarize the guide about harbours",
+    "What is the Harbour Charter about?",
+    "Summary of the Harbour Charter",
+    "항만 헌장 요약해 줘",
+]
 OTHERS = [
     "What is the warranty of the pump?",
     "What does the summary say about costs?",
