@@ -37,7 +37,7 @@ APPROXIMATE_FROM = 5000
 # Rows of a partition, those looked into, and how many times more candidates are compared in full.
 PARTITION = 1000
 PROBES = 20
-REFINE = 2
+REFINE = 3
 # The partitions were chosen for a table of another size when it has grown this many times.
 GROWN = 4
 # MiB that the building of a full-text index may take.
