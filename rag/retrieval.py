@@ -15,6 +15,8 @@ from .types import EVERYWHERE, Embedder, Filter, Passage, Store, Vectors
 
 # Vectors of so many questions are kept: a few hundred KiB.
 CACHED = 256
+# Characters that are counted in less time than a thread is woken in.
+SHORT = 500
 # So many more passages are asked for than are wanted, since some are collapsed or joined.
 SPARE = 10
 # Of a query whose tokenizer knows its script (at most so many tokens a character), and of one that it takes to pieces.
@@ -66,7 +68,9 @@ class Retriever:
         return await asyncio.shield(task)
 
     async def _compute(self, query: str) -> Vectors:
-        believed = trust(query, await asyncio.to_thread(self.embedder.count, query))
+        short = len(query) <= SHORT
+        tokens = self.embedder.count(query) if short else await asyncio.to_thread(self.embedder.count, query)
+        believed = trust(query, tokens)
         if not believed:
             return np.zeros(self.embedder.dimension, dtype=np.float32)
         vectors = await self.embedder.embed([query])

@@ -30,7 +30,8 @@ from .types import EVERYWHERE, Document, Embedded, Filter, Passage, Vectors
 TABLE_PREFIX = "passages_"
 # Counts up when the rows change; the tables of earlier numbers are then moved over like those of another model.
 FORMAT = 2
-CANDIDATES = 20
+# Rows for each index of words, at least. More find no more answers, and cost (measured with 20).
+CANDIDATES = 15
 # Housekeeping begins when nothing was written for some seconds, at the latest after more of them, and takes at most
 # this share of the time.
 QUIET = 2.0

@@ -38,6 +38,8 @@ APPROXIMATE_FROM = 5000
 PARTITION = 1000
 PROBES = 20
 REFINE = 2
+# Rows of a vector search, at least: with fewer the approximate index misses more (measured with 15 of a million).
+NEAREST = 20
 # The partitions were chosen for a table of another size when it has grown this many times.
 GROWN = 4
 # MiB that the building of a full-text index may take.
@@ -98,8 +100,9 @@ class Table:
         self._table = table
         self._synced: set[tuple[str, int]] = set()
         self._resident: Resident | None = None
-        # Versions: of the last search, and the last one that was read into memory, or was too large.
+        # Versions: of the last search, and the last one that was read into memory.
         self._seen = self._read = -1
+        self._large = False
 
     @property
     def name(self) -> str:
@@ -166,18 +169,21 @@ class Table:
         return await asyncio.to_thread(found.to_pylist)
 
     async def search(self, words: Mapping[str, str], vector: Vectors, limit: int, where: str = "") -> list[pa.Table]:
-        """For each column the rows that hold its words, with vectors, and the rows that are nearest; the latter
-        only if the vector is not all zeros. As `matching` and `nearest` find them."""
-        here = await self._in_memory()
-        searches = [self._matching(here, column, query, limit, where) for column, query in words.items()]
-        if vector.any():
-            near = asyncio.to_thread(here.nearest, vector, limit) if here and not where else None
-            searches.append(near or self.nearest(vector, limit, where))
+        """For each column the rows that hold its words, and the rows that are nearest. As `matching` and `nearest`
+        find them; without the latter, and without vectors, if `vector` is all zeros."""
+        here, asked = await self._in_memory(), bool(vector.any())
+        searches = [self._matching(here, column, query, limit, where, asked) for column, query in words.items()]
+        if asked:
+            most = max(NEAREST, limit)
+            near = asyncio.to_thread(here.nearest, vector, most) if here and not where else None
+            searches.append(near or self.nearest(vector, most, where))
         return await asyncio.gather(*searches)
 
     async def _in_memory(self) -> Resident | None:
         """The passages of a small table. Read anew when two searches in a row see a new version: not while
-        documents come in."""
+        documents come in. A table that was too large once stays on disk."""
+        if self._large:
+            return None
         version = await self._table.version()
         if version != self._seen:
             self._seen = version
@@ -187,23 +193,26 @@ class Table:
         return self._resident if self._resident and self._resident.version == version else None
 
     async def _load(self, version: int) -> Resident | None:
-        if await self.count() >= APPROXIMATE_FROM:
+        self._large = await self.count() >= APPROXIMATE_FROM
+        if self._large:
             return None
         found = await self._table.query().where("text IS NOT NULL").select(resident.COLUMNS).with_row_id().to_arrow()
         if await self._table.version() != version:
             return None
         return await asyncio.to_thread(Resident.of, version, found)
 
-    async def _matching(self, here: Resident | None, column: str, query: str, limit: int, where: str) -> pa.Table:
+    async def _matching(
+        self, here: Resident | None, column: str, query: str, limit: int, where: str, vectors: bool
+    ) -> pa.Table:
         if here:
             ids = await self._words(column, query, limit, where).select(["_score"]).with_row_id().to_arrow()
             if (found := here.take(ids["_rowid"].to_pylist())) is not None:
                 return found
-        return await self.matching(column, query, limit, where)
+        return await self.matching(column, query, limit, where, vectors=vectors)
 
     async def nearest(self, vector: Vectors, limit: int, where: str = "", *, exact: bool = False) -> pa.Table:
         """chunk_id, about, text and `_distance` (cosine) of the rows whose vectors are nearest."""
-        query = self._table.query().nearest_to(vector).distance_type("cosine").refine_factor(REFINE)
+        query = self._query().nearest_to(vector).distance_type("cosine").refine_factor(REFINE)
         # With a filter all partitions until there are enough rows: those that pass it may lie anywhere.
         query = query.where(where).minimum_nprobes(PROBES).maximum_nprobes(0) if where else query.nprobes(PROBES)
         if exact:
@@ -211,13 +220,20 @@ class Table:
         return await query.select(["chunk_id", "about", "text", "_distance"]).limit(limit).to_arrow()
 
     async def matching(self, column: str, query: str, limit: int, where: str = "", *, vectors: bool = True) -> pa.Table:
-        """chunk_id, about, text, `_score` (BM25) and vector of the rows whose `column` holds words of the query."""
+        """chunk_id, about, text, `_score` (BM25) and, if wanted, vector of the rows whose `column` holds words of the
+        query."""
         columns = ["chunk_id", "about", "text", "_score", *(["vector"] if vectors else [])]
         return await self._words(column, query, limit, where).select(columns).to_arrow()
 
     def _words(self, column: str, query: str, limit: int, where: str) -> Any:
-        found = self._table.query().nearest_to_text(MatchQuery(query, column)).limit(limit)  # type: ignore[call-arg]
+        found = self._query().nearest_to_text(MatchQuery(query, column)).limit(limit)  # type: ignore[call-arg]
         return found.where(where) if where else found
+
+    def _query(self) -> Any:
+        query = self._table.query()
+        # Otherwise it reads the schema each time, to look for columns of a kind that is not here (measured: 0.2 ms).
+        query._table = None
+        return query
 
     # Housekeeping.
 
@@ -307,6 +323,8 @@ def cosines(found: pa.Table, query: Vectors) -> list[float]:
     """Of each row's unit vector with the query's; 0 for a row without one."""
     if "_distance" in found.column_names:
         return [1.0 - distance for distance in found["_distance"].to_pylist()]
+    if "vector" not in found.column_names:
+        return [0.0] * len(found)
     column = found["vector"].combine_chunks()
     known = np.zeros(len(found), dtype=np.float32)
     if len(found):

@@ -30,7 +30,8 @@ import pyarrow as pa
 from rag import durable, llama, ranking, rows
 from rag.embedder import GgufEmbedder
 from rag.retrieval import Retriever
-from rag.store import LanceStore
+from rag.store import CANDIDATES, LanceStore
+from rag.table import NEAREST
 from rag.types import Document, Filter, Passage, Vectors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,7 +141,7 @@ async def recall(store: LanceStore, vectors: Vectors, where: str) -> float:
     shares = []
     for vector in vectors:
         found = [
-            set((await store._table.nearest(vector, 20, where, exact=exact))["chunk_id"].to_pylist()[:10])
+            set((await store._table.nearest(vector, NEAREST, where, exact=exact))["chunk_id"].to_pylist()[:10])
             for exact in (False, True)
         ]
         shares.append(len(found[0] & found[1]) / 10)
@@ -167,11 +168,11 @@ async def measure(embedder: GgufEmbedder, store: LanceStore, asked: dict[str, li
     result["recall@10_filtered"] = await recall(store, vectors[::4], condition)
     table = store._table
     for label, where in (("nearest", ""), ("nearest_filtered", condition)):
-        result[f"{label}_ms"] = await timed([partial(table.nearest, vector, 20, where) for vector in vectors])
+        result[f"{label}_ms"] = await timed([partial(table.nearest, vector, NEAREST, where) for vector in vectors])
     for column, ask in (("text", rows.asked_words), ("grams", rows.asked_grams)):
         texts = [ask(question) for question in questions if ask(question)]
         if texts:
-            result[f"{column}_ms"] = await timed([partial(table.matching, column, text, 20) for text in texts])
+            result[f"{column}_ms"] = await timed([partial(table.matching, column, text, CANDIDATES) for text in texts])
     return result
 
 
