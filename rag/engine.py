@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
@@ -85,7 +85,7 @@ class ContextPart(Protocol):
 class SamplerPart(Protocol):
     def sample(self, row: int) -> int: ...
 
-    def likeliest(self, row: int, tokens: Collection[int]) -> int: ...
+    def log_probabilities(self, row: int, tokens: Sequence[int]) -> list[float]: ...
 
     def close(self) -> None: ...
 
@@ -101,10 +101,13 @@ class Pace:
 
 @dataclass(eq=False, slots=True)
 class _Request:
-    """One answer. `pending` tokens come next in its sequence; one means that it is being written."""
+    """One answer. `pending` tokens come next in its sequence; one means that it is being written.
+
+    `choices`: tokens, and the logarithm of their weight.
+    """
 
     prompt: list[int]
-    choices: list[list[int]]
+    choices: list[tuple[list[int], float]]
     sampling: Sampling
     cancel: CancelFlag
     loop: asyncio.AbstractEventLoop
@@ -132,9 +135,14 @@ class _Request:
             run += branches
         return run
 
-    def branches(self, ahead: int = 0) -> set[int]:
+    def branches(self, ahead: int = 0) -> dict[int, float]:
+        """The tokens that the choices go on with, each with the weight of the best choice behind it."""
         place = self.completed + ahead
-        return {choice[place] for choice in self.choices if len(choice) > place}
+        best: dict[int, float] = {}
+        for tokens, weight in self.choices:
+            if len(tokens) > place:
+                best[tokens[place]] = max(weight, best.get(tokens[place], weight))
+        return best
 
 
 class Engine:
@@ -191,7 +199,12 @@ class Engine:
         return len(self._tokens(tuple(messages)))
 
     async def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        cancel: CancelFlag,
+        choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
     ) -> AsyncGenerator[Token, None]:
         ahead = self._asked - self._context.sequences
         wait = (self._answer_seconds or FIRST_GUESS) * (1 + ahead / self._context.sequences)
@@ -200,7 +213,7 @@ class Engine:
         self._asked += 1
         try:
             request = await asyncio.to_thread(
-                self._request, messages, sampling, cancel, choices, asyncio.get_running_loop()
+                self._request, messages, sampling, cancel, choices, priors, asyncio.get_running_loop()
             )
             self._commands.put(request)
             if self._closing.is_set():
@@ -232,6 +245,7 @@ class Engine:
         sampling: Sampling,
         cancel: CancelFlag,
         choices: Sequence[str],
+        priors: Sequence[float],
         loop: asyncio.AbstractEventLoop,
     ) -> _Request:
         """Everything that can be made ready off the decode thread. Raises `RagError` GEN-003."""
@@ -244,7 +258,7 @@ class Engine:
         tail = b"".join(map(self._model.piece, prompt[-16:])).rstrip()
         return _Request(
             prompt,
-            [self._model.text_tokens(choice) for choice in choices],
+            _weighed([self._model.text_tokens(choice) for choice in choices], priors),
             sampling,
             cancel,
             loop,
@@ -485,10 +499,14 @@ class Engine:
             request.pending = said[-1:]
 
     def _choose(self, request: _Request, row: int) -> None:
-        """Say the choice that is likeliest here, and on to where they part again."""
+        """Say the token that is best here, by the model and by what weights lie behind it, and on to where the choices
+        part again."""
         assert request.sampler is not None
-        token = request.sampler.likeliest(row, request.branches())
-        request.choices = [choice for choice in request.choices if choice[request.completed :][:1] == [token]]
+        branches = request.branches()
+        logs = request.sampler.log_probabilities(row, list(branches))
+        _, token = max((log + weight, token) for log, (token, weight) in zip(logs, branches.items(), strict=True))
+        place = request.completed
+        request.choices = [choice for choice in request.choices if choice[0][place : place + 1] == [token]]
         run = request.forced()
         if not self._say(request, run):
             request.pending = run
@@ -572,6 +590,10 @@ class Engine:
             # The loop may be closed when the server goes down in the middle of an answer.
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_deliver, items)
+
+
+def _weighed(choices: Sequence[list[int]], priors: Sequence[float]) -> list[tuple[list[int], float]]:
+    return list(zip(choices, priors or [0.0] * len(choices), strict=True))
 
 
 def _whole(rows: int, left: int, most: int) -> int:

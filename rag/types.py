@@ -174,11 +174,17 @@ class Generator(Protocol):
         ...
 
     def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        cancel: CancelFlag,
+        choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
     ) -> AsyncGenerator[Token, None]:
         """The answer's tokens; the last one carries `finish`. Setting `cancel` ends it within one token.
 
-        With `choices` the answer is one of them, letter for letter; the model decides token by token which.
+        With `choices` the answer is one of them, letter for letter; the model decides token by token which. `priors`
+        are what is known of the choices without it: one logarithm of a weight for each, none for equal weights.
 
         Closing the iterator sets `cancel` too. Raises `RagError` GEN-003, GEN-004 or GEN-999.
         """

@@ -7,7 +7,7 @@ import hashlib
 import re
 import threading
 import zlib
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -195,10 +195,10 @@ class ScriptedSampler:
             self.made_by.began.append(self.made_by.context.history(row))
         return next(self.reply, END)
 
-    def likeliest(self, row: int, tokens: Collection[int]) -> int:
-        """The reply's next token if it is allowed, else the highest."""
-        token = self.sample(row)
-        return token if token in tokens else max(tokens)
+    def log_probabilities(self, row: int, tokens: Sequence[int]) -> list[float]:
+        """The reply's next token is sure; of the others, higher ones are a little likelier, all less than 1 in 100."""
+        said = self.sample(row)
+        return [0.0 if token == said else -10 + token / 256 for token in tokens]
 
     def close(self) -> None:
         self.made_by.open -= 1
@@ -228,9 +228,9 @@ class LanguageSampler:
         self.sampled += 1
         return spoken(self.made_by.context.history(row), self.sampled)
 
-    def likeliest(self, row: int, tokens: Collection[int]) -> int:
+    def log_probabilities(self, row: int, tokens: Sequence[int]) -> list[float]:
         history = bytes(self.made_by.context.history(row))
-        return max(tokens, key=lambda token: zlib.crc32(history + bytes([token])))
+        return [zlib.crc32(history + bytes([token])) / 2**32 for token in tokens]
 
     def close(self) -> None:
         self.made_by.open -= 1
@@ -268,6 +268,7 @@ class ScriptedGenerator:
     parameters: int = 7_000_000_000
     languages: tuple[str, ...] = ("en", "ko")
     choices: list[str] = field(default_factory=list)
+    priors: list[float] = field(default_factory=list)
     prompts: list[list[Message]] = field(default_factory=list)
     wait: Callable[[], asyncio.Event | None] = lambda: None
     error: Exception | None = None
@@ -279,10 +280,15 @@ class ScriptedGenerator:
         return sum(len(message.content.split()) for message in messages)
 
     async def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        cancel: CancelFlag,
+        choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
     ) -> AsyncGenerator[Token, None]:
         self.prompts.append(list(messages))
-        self.choices = list(choices)
+        self.choices, self.priors = list(choices), list(priors)
         said = 0
         thoughts = _WORD.findall(self.thoughts)
         reply = _WORD.findall(choices[0] if choices else self.reply)

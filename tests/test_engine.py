@@ -69,12 +69,13 @@ class Rig:
         max_tokens: int = 10**6,
         cancel: threading.Event | None = None,
         choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
         stop: tuple[str, ...] = (),
     ) -> list[Token]:
         async with asyncio.timeout(PATIENCE):
             sampling = Sampling(max_tokens=max_tokens, stop=stop)
             cancel = cancel or threading.Event()
-            answer = self.engine.generate([Message("user", prompt)], sampling, cancel, choices)
+            answer = self.engine.generate([Message("user", prompt)], sampling, cancel, choices, priors)
             tokens = [token async for token in answer]
         assert all(token.finish is None for token in tokens[:-1])
         return tokens
@@ -286,6 +287,15 @@ async def test_with_choices_the_answer_is_one_of_them_and_the_model_decides_whic
     assert text in choices, "a limit does not cut a quotation"
     text, _ = await rig.ask("p", choices=[*choices, choices[0] + "도"])
     assert text == choices[0] + "도"
+
+
+async def test_priors_decide_as_far_as_the_model_does_not(make_rig: MakeRig) -> None:
+    choices = ["only", "other", "none"]
+    rig = make_rig("n", "n", "o", "?t")
+    assert (await rig.ask("p", choices=choices, priors=[0, 0, 0]))[0] == "none"
+    assert (await rig.ask("p", choices=choices, priors=[5, 20, 0]))[0] == "other", "the best behind a branch counts"
+    assert (await rig.ask("p", choices=choices, priors=[5, 0, 0]))[0] == "only"
+    assert (await rig.ask("p", choices=choices, priors=[5, 0, 0]))[0] == "other"
 
 
 async def test_a_single_choice_needs_no_decode(make_rig: MakeRig) -> None:

@@ -51,10 +51,15 @@ class Recorder:
         return getattr(self.inner, name)
 
     def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        cancel: CancelFlag,
+        choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
     ) -> AsyncGenerator[Token, None]:
         self.asked.append(list(messages))
-        generated: AsyncGenerator[Token, None] = self.inner.generate(messages, sampling, cancel, choices)
+        generated: AsyncGenerator[Token, None] = self.inner.generate(messages, sampling, cancel, choices, priors)
         return generated
 
 
