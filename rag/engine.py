@@ -22,7 +22,7 @@ from typing import Protocol
 from .drafting import Lookup, Worth
 from .errors import RagError
 from .pieces import Pieces
-from .slots import Slot, choose, share
+from .slots import Slot, choose, common_prefix, share
 from .types import CancelFlag, Finish, FinishReason, Message, Rows, Sampling, Token, Usage
 
 MAX_WAITING = 64
@@ -53,6 +53,8 @@ class ModelPart(Protocol):
     def speaks(self, lang: str) -> bool: ...
 
     def prompt_tokens(self, messages: Sequence[Message]) -> list[int]: ...
+
+    def raw_tokens(self, text: str) -> list[int]: ...
 
     def text_tokens(self, text: str) -> list[int]: ...
 
@@ -100,14 +102,24 @@ class Pace:
 
 
 @dataclass(eq=False, slots=True)
+class _Choice:
+    """One of the answers that the model chooses from. `weight`: the logarithm of how good it can be at best, which
+    falls with each of its first `known` tokens that the model has weighed."""
+
+    tokens: list[int]
+    weight: float
+    known: int = 0
+
+
+@dataclass(eq=False, slots=True)
 class _Request:
     """One answer. `pending` tokens come next in its sequence; one means that it is being written.
 
-    `choices`: tokens, and the logarithm of their weight.
+    `trial`: tokens of a choice to be weighed, after the pending one.
     """
 
     prompt: list[int]
-    choices: list[tuple[list[int], float]]
+    choices: list[_Choice]
     sampling: Sampling
     cancel: CancelFlag
     loop: asyncio.AbstractEventLoop
@@ -116,6 +128,7 @@ class _Request:
     begun: float
     started: float = 0.0
     pending: list[int] = field(default_factory=list)
+    trial: list[int] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     items: list[Token | RagError] = field(default_factory=list)
     slot: Slot | None = None
@@ -135,14 +148,9 @@ class _Request:
             run += branches
         return run
 
-    def branches(self, ahead: int = 0) -> dict[int, float]:
-        """The tokens that the choices go on with, each with the weight of the best choice behind it."""
+    def branches(self, ahead: int = 0) -> set[int]:
         place = self.completed + ahead
-        best: dict[int, float] = {}
-        for tokens, weight in self.choices:
-            if len(tokens) > place:
-                best[tokens[place]] = max(weight, best.get(tokens[place], weight))
-        return best
+        return {choice.tokens[place] for choice in self.choices if len(choice.tokens) > place}
 
 
 class Engine:
@@ -195,12 +203,15 @@ class Engine:
     def speaks(self, lang: str) -> bool:
         return self._model.speaks(lang)
 
-    def count(self, messages: Sequence[Message]) -> int:
-        return len(self._tokens(tuple(messages)))
+    def count(self, messages: Sequence[Message] | str) -> int:
+        return len(self._prompt(messages))
+
+    def _prompt(self, messages: Sequence[Message] | str) -> list[int]:
+        return self._model.raw_tokens(messages) if isinstance(messages, str) else self._tokens(tuple(messages))
 
     async def generate(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[Message] | str,
         sampling: Sampling,
         cancel: CancelFlag,
         choices: Sequence[str] = (),
@@ -241,7 +252,7 @@ class Engine:
 
     def _request(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[Message] | str,
         sampling: Sampling,
         cancel: CancelFlag,
         choices: Sequence[str],
@@ -249,7 +260,7 @@ class Engine:
         loop: asyncio.AbstractEventLoop,
     ) -> _Request:
         """Everything that can be made ready off the decode thread. Raises `RagError` GEN-003."""
-        prompt = self._tokens(tuple(messages))
+        prompt = self._prompt(messages)
         if not prompt:
             raise RagError("GEN-999")
         if len(prompt) >= self.context:
@@ -258,7 +269,7 @@ class Engine:
         tail = b"".join(map(self._model.piece, prompt[-16:])).rstrip()
         return _Request(
             prompt,
-            _weighed([self._model.text_tokens(choice) for choice in choices], priors),
+            _choices([self._model.text_tokens(choice) for choice in choices], priors),
             sampling,
             cancel,
             loop,
@@ -323,9 +334,11 @@ class Engine:
         self._flush(hold=True)
 
     def _draft(self, request: _Request, rows: int, room: int) -> list[int]:
-        if request.lookup is None or request.slot is None:
+        if request.slot is None:
             return []
         room = min(room, self._context.size - len(request.slot.tokens) - 1)
+        if request.lookup is None:
+            return request.trial[:room]
         room = min(room, request.sampling.max_tokens - request.completed - 1)
         proposal = request.lookup.proposal()
         return proposal[: self._worth.draft(request.lookup.length, len(proposal), rows, room)]
@@ -371,6 +384,8 @@ class Engine:
         self._running.append(request)
         request.started = time.monotonic()
         run = request.forced()
+        for one in request.choices:
+            one.known = len(run)
         if request.choices and self._say(request, run):
             return False
         request.pending = request.prompt + run
@@ -467,10 +482,10 @@ class Engine:
         if request.pending:
             return
         try:
-            if request.choices:
-                self._choose(request, row)
-                return
             draft = tokens[computed:]
+            if request.choices:
+                self._choose(request, draft, row)
+                return
             self._sample(request, draft, row)
             if drafted and not self._context.cut(slot.number, len(slot.tokens)):
                 slot.tokens = []
@@ -498,18 +513,47 @@ class Engine:
         if not self._say(request, said):
             request.pending = said[-1:]
 
-    def _choose(self, request: _Request, row: int) -> None:
-        """Say the token that is best here, by the model and by what weights lie behind it, and on to where the choices
-        part again."""
-        assert request.sampler is not None
-        branches = request.branches()
-        logs = request.sampler.log_probabilities(row, list(branches))
-        _, token = max((log + weight, token) for log, (token, weight) in zip(logs, branches.items(), strict=True))
-        place = request.completed
-        request.choices = [choice for choice in request.choices if choice[0][place : place + 1] == [token]]
-        run = request.forced()
-        if not self._say(request, run):
-            request.pending = run
+    def _choose(self, request: _Request, draft: list[int], row: int) -> None:
+        """Weigh the choices by the rows, then say the best, or try it if part of it is not weighed yet.
+
+        No token makes a choice likelier: when the best is weighed to its end, none of the others can be better.
+        """
+        sampler, slot = request.sampler, request.slot
+        assert sampler is not None
+        assert slot is not None
+        slot.tokens += draft
+        begin = len(request.prompt) + request.completed
+        tried = slot.tokens[begin:]
+        for behind in range(len(draft), -1, -1):
+            place = len(tried) - behind
+            at = request.completed + place
+            reached = [
+                choice
+                for choice in request.choices
+                if choice.known == at < len(choice.tokens) and choice.tokens[request.completed : at] == tried[:place]
+            ]
+            if reached:
+                logs = sampler.log_probabilities(row + len(draft) - behind, [choice.tokens[at] for choice in reached])
+                for choice, log_probability in zip(reached, logs, strict=True):
+                    choice.weight += log_probability
+                    choice.known += 1
+        best = max(request.choices, key=lambda choice: choice.weight)
+        if not self._context.cuttable:
+            known = best.tokens[: request.completed + len(tried) + 1]
+            request.choices = [choice for choice in request.choices if choice.tokens[: len(known)] == known]
+        trial = best.tokens[request.completed : -1]
+        kept = common_prefix(trial, tried)
+        if best.known == len(best.tokens) or len(request.choices) == 1 or begin + kept >= self._context.size:
+            request.choices = [best]
+            self._say(request, request.forced())
+            return
+        if kept < len(tried):
+            if not self._context.cut(slot.number, begin + kept):
+                slot.tokens = []
+                raise RuntimeError("a trial could not be taken back")
+            del slot.tokens[begin + kept :]
+        request.pending = trial[kept : kept + 1]
+        request.trial = trial[kept + 1 :] if self._context.cuttable else []
 
     def _say(self, request: _Request, tokens: list[int]) -> bool:
         """Send the text of the tokens, and end the answer if it is to end here. Whether it ended."""
@@ -592,8 +636,14 @@ class Engine:
                 loop.call_soon_threadsafe(_deliver, items)
 
 
-def _weighed(choices: Sequence[list[int]], priors: Sequence[float]) -> list[tuple[list[int], float]]:
-    return list(zip(choices, priors or [0.0] * len(choices), strict=True))
+def _choices(texts: Sequence[list[int]], priors: Sequence[float]) -> list[_Choice]:
+    """The choices, without those that another begins with."""
+    weighed = zip(texts, priors or [0.0] * len(texts), strict=True)
+    return [
+        _Choice(tokens, weight)
+        for tokens, weight in weighed
+        if not any(len(other) > len(tokens) and other[: len(tokens)] == tokens for other in texts)
+    ]
 
 
 def _whole(rows: int, left: int, most: int) -> int:

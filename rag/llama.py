@@ -280,6 +280,10 @@ class Model:
                 tokens += self._inner_tokens(part, parse_special=True)
         return tokens
 
+    def raw_tokens(self, text: str) -> list[int]:
+        """A prompt without the chat template, as tokens. Nothing in it becomes a control token."""
+        return self.tokenize("", add_special=True, parse_special=False) + self._content_tokens(text)
+
     def _content_tokens(self, content: str) -> list[int]:
         """Tokens of a message's content. Marks are cut in two: the library finds some of them in any text."""
         cuts = [0, *(mark.start() + 1 for mark in self._control_text.finditer(content)), len(content)]

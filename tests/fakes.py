@@ -74,6 +74,9 @@ class ScriptedModel:
         self.threads.add(threading.get_ident())
         return list("".join(message.content for message in messages).encode())
 
+    def raw_tokens(self, text: str) -> list[int]:
+        return list(text.encode())
+
     def text_tokens(self, text: str) -> list[int]:
         return list(text.encode())
 
@@ -230,7 +233,7 @@ class LanguageSampler:
 
     def log_probabilities(self, row: int, tokens: Sequence[int]) -> list[float]:
         history = bytes(self.made_by.context.history(row))
-        return [zlib.crc32(history + bytes([token])) / 2**32 for token in tokens]
+        return [zlib.crc32(history + bytes([token])) / 2**32 - 1 for token in tokens]
 
     def close(self) -> None:
         self.made_by.open -= 1
@@ -256,7 +259,7 @@ _WORD = re.compile(r"\s*\S+")
 
 @dataclass
 class ScriptedGenerator:
-    """Thinks `thoughts` and says `reply`, word by word. `prompts` are those it was given.
+    """Thinks `thoughts` and says `reply`, word by word. `prompts` are those it was given, `raw` those without messages.
 
     `wait` holds it back before each word.
     """
@@ -269,6 +272,7 @@ class ScriptedGenerator:
     languages: tuple[str, ...] = ("en", "ko")
     choices: list[str] = field(default_factory=list)
     priors: list[float] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
     prompts: list[list[Message]] = field(default_factory=list)
     wait: Callable[[], asyncio.Event | None] = lambda: None
     error: Exception | None = None
@@ -276,18 +280,21 @@ class ScriptedGenerator:
     def speaks(self, lang: str) -> bool:
         return lang in self.languages
 
-    def count(self, messages: Sequence[Message]) -> int:
-        return sum(len(message.content.split()) for message in messages)
+    def count(self, messages: Sequence[Message] | str) -> int:
+        return sum(len(text.split()) for text in _texts(messages))
 
     async def generate(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[Message] | str,
         sampling: Sampling,
         cancel: CancelFlag,
         choices: Sequence[str] = (),
         priors: Sequence[float] = (),
     ) -> AsyncGenerator[Token, None]:
-        self.prompts.append(list(messages))
+        if isinstance(messages, str):
+            self.raw.append(messages)
+        else:
+            self.prompts.append(list(messages))
         self.choices, self.priors = list(choices), list(priors)
         said = 0
         thoughts = _WORD.findall(self.thoughts)
@@ -307,6 +314,10 @@ class ScriptedGenerator:
             yield Token("", Finish(reason, Usage(self.count(messages), 0, said)))
         finally:
             cancel.set()
+
+
+def _texts(messages: Sequence[Message] | str) -> list[str]:
+    return [messages] if isinstance(messages, str) else [message.content for message in messages]
 
 
 @dataclass

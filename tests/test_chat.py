@@ -196,7 +196,7 @@ class Waiting(ScriptedGenerator):
 
     async def generate(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[Message] | str,
         sampling: Sampling,
         cancel: CancelFlag,
         choices: Sequence[str] = (),
