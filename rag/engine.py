@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
@@ -22,7 +22,7 @@ from typing import Protocol
 from .drafting import Lookup, Worth
 from .errors import RagError
 from .pieces import Pieces
-from .slots import Slot, choose, share
+from .slots import Slot, choose, common_prefix, share
 from .types import CancelFlag, Finish, FinishReason, Message, Rows, Sampling, Token, Usage
 
 MAX_WAITING = 64
@@ -53,6 +53,8 @@ class ModelPart(Protocol):
     def speaks(self, lang: str) -> bool: ...
 
     def prompt_tokens(self, messages: Sequence[Message]) -> list[int]: ...
+
+    def raw_tokens(self, text: str) -> list[int]: ...
 
     def text_tokens(self, text: str) -> list[int]: ...
 
@@ -85,7 +87,7 @@ class ContextPart(Protocol):
 class SamplerPart(Protocol):
     def sample(self, row: int) -> int: ...
 
-    def likeliest(self, row: int, tokens: Collection[int]) -> int: ...
+    def log_probabilities(self, row: int, tokens: Sequence[int]) -> list[float]: ...
 
     def close(self) -> None: ...
 
@@ -100,11 +102,24 @@ class Pace:
 
 
 @dataclass(eq=False, slots=True)
+class _Choice:
+    """One of the answers that the model chooses from. `weight`: the logarithm of how good it can be at best, which
+    falls with each of its first `known` tokens that the model has weighed."""
+
+    tokens: list[int]
+    weight: float
+    known: int = 0
+
+
+@dataclass(eq=False, slots=True)
 class _Request:
-    """One answer. `pending` tokens come next in its sequence; one means that it is being written."""
+    """One answer. `pending` tokens come next in its sequence; one means that it is being written.
+
+    `trial`: tokens of a choice to be weighed, after the pending one.
+    """
 
     prompt: list[int]
-    choices: list[list[int]]
+    choices: list[_Choice]
     sampling: Sampling
     cancel: CancelFlag
     loop: asyncio.AbstractEventLoop
@@ -113,6 +128,7 @@ class _Request:
     begun: float
     started: float = 0.0
     pending: list[int] = field(default_factory=list)
+    trial: list[int] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     items: list[Token | RagError] = field(default_factory=list)
     slot: Slot | None = None
@@ -134,7 +150,7 @@ class _Request:
 
     def branches(self, ahead: int = 0) -> set[int]:
         place = self.completed + ahead
-        return {choice[place] for choice in self.choices if len(choice) > place}
+        return {choice.tokens[place] for choice in self.choices if len(choice.tokens) > place}
 
 
 class Engine:
@@ -187,11 +203,19 @@ class Engine:
     def speaks(self, lang: str) -> bool:
         return self._model.speaks(lang)
 
-    def count(self, messages: Sequence[Message]) -> int:
-        return len(self._tokens(tuple(messages)))
+    def count(self, messages: Sequence[Message] | str) -> int:
+        return len(self._prompt(messages))
+
+    def _prompt(self, messages: Sequence[Message] | str) -> list[int]:
+        return self._model.raw_tokens(messages) if isinstance(messages, str) else self._tokens(tuple(messages))
 
     async def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
+        self,
+        messages: Sequence[Message] | str,
+        sampling: Sampling,
+        cancel: CancelFlag,
+        choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
     ) -> AsyncGenerator[Token, None]:
         ahead = self._asked - self._context.sequences
         wait = (self._answer_seconds or FIRST_GUESS) * (1 + ahead / self._context.sequences)
@@ -200,7 +224,7 @@ class Engine:
         self._asked += 1
         try:
             request = await asyncio.to_thread(
-                self._request, messages, sampling, cancel, choices, asyncio.get_running_loop()
+                self._request, messages, sampling, cancel, choices, priors, asyncio.get_running_loop()
             )
             self._commands.put(request)
             if self._closing.is_set():
@@ -228,14 +252,15 @@ class Engine:
 
     def _request(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[Message] | str,
         sampling: Sampling,
         cancel: CancelFlag,
         choices: Sequence[str],
+        priors: Sequence[float],
         loop: asyncio.AbstractEventLoop,
     ) -> _Request:
         """Everything that can be made ready off the decode thread. Raises `RagError` GEN-003."""
-        prompt = self._tokens(tuple(messages))
+        prompt = self._prompt(messages)
         if not prompt:
             raise RagError("GEN-999")
         if len(prompt) >= self.context:
@@ -244,7 +269,7 @@ class Engine:
         tail = b"".join(map(self._model.piece, prompt[-16:])).rstrip()
         return _Request(
             prompt,
-            [self._model.text_tokens(choice) for choice in choices],
+            _choices([self._model.text_tokens(choice) for choice in choices], priors),
             sampling,
             cancel,
             loop,
@@ -309,9 +334,11 @@ class Engine:
         self._flush(hold=True)
 
     def _draft(self, request: _Request, rows: int, room: int) -> list[int]:
-        if request.lookup is None or request.slot is None:
+        if request.slot is None:
             return []
         room = min(room, self._context.size - len(request.slot.tokens) - 1)
+        if request.lookup is None:
+            return request.trial[:room]
         room = min(room, request.sampling.max_tokens - request.completed - 1)
         proposal = request.lookup.proposal()
         return proposal[: self._worth.draft(request.lookup.length, len(proposal), rows, room)]
@@ -357,6 +384,8 @@ class Engine:
         self._running.append(request)
         request.started = time.monotonic()
         run = request.forced()
+        for one in request.choices:
+            one.known = len(run)
         if request.choices and self._say(request, run):
             return False
         request.pending = request.prompt + run
@@ -453,10 +482,10 @@ class Engine:
         if request.pending:
             return
         try:
-            if request.choices:
-                self._choose(request, row)
-                return
             draft = tokens[computed:]
+            if request.choices:
+                self._choose(request, draft, row)
+                return
             self._sample(request, draft, row)
             if drafted and not self._context.cut(slot.number, len(slot.tokens)):
                 slot.tokens = []
@@ -484,14 +513,47 @@ class Engine:
         if not self._say(request, said):
             request.pending = said[-1:]
 
-    def _choose(self, request: _Request, row: int) -> None:
-        """Say the choice that is likeliest here, and on to where they part again."""
-        assert request.sampler is not None
-        token = request.sampler.likeliest(row, request.branches())
-        request.choices = [choice for choice in request.choices if choice[request.completed :][:1] == [token]]
-        run = request.forced()
-        if not self._say(request, run):
-            request.pending = run
+    def _choose(self, request: _Request, draft: list[int], row: int) -> None:
+        """Weigh the choices by the rows, then say the best, or try it if part of it is not weighed yet.
+
+        No token makes a choice likelier: when the best is weighed to its end, none of the others can be better.
+        """
+        sampler, slot = request.sampler, request.slot
+        assert sampler is not None
+        assert slot is not None
+        slot.tokens += draft
+        begin = len(request.prompt) + request.completed
+        tried = slot.tokens[begin:]
+        for behind in range(len(draft), -1, -1):
+            place = len(tried) - behind
+            at = request.completed + place
+            reached = [
+                choice
+                for choice in request.choices
+                if choice.known == at < len(choice.tokens) and choice.tokens[request.completed : at] == tried[:place]
+            ]
+            if reached:
+                logs = sampler.log_probabilities(row + len(draft) - behind, [choice.tokens[at] for choice in reached])
+                for choice, log_probability in zip(reached, logs, strict=True):
+                    choice.weight += log_probability
+                    choice.known += 1
+        best = max(request.choices, key=lambda choice: choice.weight)
+        if not self._context.cuttable:
+            known = best.tokens[: request.completed + len(tried) + 1]
+            request.choices = [choice for choice in request.choices if choice.tokens[: len(known)] == known]
+        trial = best.tokens[request.completed : -1]
+        kept = common_prefix(trial, tried)
+        if best.known == len(best.tokens) or len(request.choices) == 1 or begin + kept >= self._context.size:
+            request.choices = [best]
+            self._say(request, request.forced())
+            return
+        if kept < len(tried):
+            if not self._context.cut(slot.number, begin + kept):
+                slot.tokens = []
+                raise RuntimeError("a trial could not be taken back")
+            del slot.tokens[begin + kept :]
+        request.pending = trial[kept : kept + 1]
+        request.trial = trial[kept + 1 :] if self._context.cuttable else []
 
     def _say(self, request: _Request, tokens: list[int]) -> bool:
         """Send the text of the tokens, and end the answer if it is to end here. Whether it ended."""
@@ -572,6 +634,16 @@ class Engine:
             # The loop may be closed when the server goes down in the middle of an answer.
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_deliver, items)
+
+
+def _choices(texts: Sequence[list[int]], priors: Sequence[float]) -> list[_Choice]:
+    """The choices, without those that another begins with."""
+    weighed = zip(texts, priors or [0.0] * len(texts), strict=True)
+    return [
+        _Choice(tokens, weight)
+        for tokens, weight in weighed
+        if not any(len(other) > len(tokens) and other[: len(tokens)] == tokens for other in texts)
+    ]
 
 
 def _whole(rows: int, left: int, most: int) -> int:

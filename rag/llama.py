@@ -10,10 +10,11 @@ import ctypes
 import functools
 import itertools
 import logging
+import math
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -297,6 +298,10 @@ class Model:
     def _needs_care(self, content: str) -> bool:
         return bool(self._control_text.search(content) or self._text_marks.search(content) or "\ue000" in content)
 
+    def raw_tokens(self, text: str) -> list[int]:
+        """A prompt without the chat template, as tokens. Nothing in it becomes a control token."""
+        return self.tokenize("", add_special=True, parse_special=False) + self._content_tokens(text)
+
     def _content_tokens(self, content: str) -> list[int]:
         """Tokens of a message's content. Marks are cut in two: the library finds some of them in any text.
 
@@ -491,10 +496,12 @@ class Sampler:
         for token in set(self._recent):
             logits[token] *= self._penalty if logits[token] <= 0 else 1 / self._penalty
 
-    def likeliest(self, row: int, tokens: Collection[int]) -> int:
-        """Of these tokens, the likeliest after a row of the last decode."""
-        logits = lib.llama_get_logits_ith(self._context.pointer, row)
-        return max(tokens, key=lambda token: float(logits[token]))
+    def log_probabilities(self, row: int, tokens: Sequence[int]) -> list[float]:
+        """Logarithms of how likely each of the tokens is after a row of the last decode."""
+        logits = self._context.logits(row)
+        best = logits.max()
+        total = float(best) + math.log(float(np.exp(logits - best).sum()))
+        return [float(logits[token]) - total for token in tokens]
 
     def close(self) -> None:
         if self._chain:

@@ -178,16 +178,26 @@ class Generator(Protocol):
         """Whether the model was made for the language."""
         ...
 
-    def count(self, messages: Sequence[Message]) -> int:
-        """Tokens of the rendered prompt. Blocks; call it off the event loop."""
+    def count(self, messages: Sequence[Message] | str) -> int:
+        """Tokens of the rendered prompt, or of a text as it is. Blocks; call it off the event loop."""
         ...
 
     def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
+        self,
+        messages: Sequence[Message] | str,
+        sampling: Sampling,
+        cancel: CancelFlag,
+        choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
     ) -> AsyncGenerator[Token, None]:
         """The answer's tokens; the last one carries `finish`. Setting `cancel` ends it within one token.
 
-        With `choices` the answer is one of them, letter for letter; the model decides token by token which.
+        A text in place of messages is gone on from as it is, without the model's chat template.
+
+        With `choices` the answer is one of them, letter for letter: the likeliest as a whole, its `priors` added, which
+        are what is known without the model (one logarithm of a weight for each; none: equal weights). Let choices end
+        alike, in a line break for example, where it matters that the model would end there; one that another begins
+        with is left out. On memory that only goes forward they are weighed token by token.
 
         Closing the iterator sets `cancel` too. Raises `RagError` GEN-003, GEN-004 or GEN-999.
         """

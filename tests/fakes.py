@@ -7,7 +7,7 @@ import hashlib
 import re
 import threading
 import zlib
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -74,6 +74,9 @@ class ScriptedModel:
     def prompt_tokens(self, messages: Sequence[Message]) -> list[int]:
         self.threads.add(threading.get_ident())
         return list("".join(message.content for message in messages).encode())
+
+    def raw_tokens(self, text: str) -> list[int]:
+        return list(text.encode())
 
     def text_tokens(self, text: str) -> list[int]:
         return list(text.encode())
@@ -196,10 +199,10 @@ class ScriptedSampler:
             self.made_by.began.append(self.made_by.context.history(row))
         return next(self.reply, END)
 
-    def likeliest(self, row: int, tokens: Collection[int]) -> int:
-        """The reply's next token if it is allowed, else the highest."""
-        token = self.sample(row)
-        return token if token in tokens else max(tokens)
+    def log_probabilities(self, row: int, tokens: Sequence[int]) -> list[float]:
+        """The reply's next token is sure; of the others, higher ones are a little likelier, all less than 1 in 100."""
+        said = self.sample(row)
+        return [0.0 if token == said else -10 + token / 256 for token in tokens]
 
     def close(self) -> None:
         self.made_by.open -= 1
@@ -229,9 +232,9 @@ class LanguageSampler:
         self.sampled += 1
         return spoken(self.made_by.context.history(row), self.sampled)
 
-    def likeliest(self, row: int, tokens: Collection[int]) -> int:
+    def log_probabilities(self, row: int, tokens: Sequence[int]) -> list[float]:
         history = bytes(self.made_by.context.history(row))
-        return max(tokens, key=lambda token: zlib.crc32(history + bytes([token])))
+        return [zlib.crc32(history + bytes([token])) / 2**32 - 1 for token in tokens]
 
     def close(self) -> None:
         self.made_by.open -= 1
@@ -257,7 +260,7 @@ _WORD = re.compile(r"\s*\S+")
 
 @dataclass
 class ScriptedGenerator:
-    """Thinks `thoughts` and says `reply`, word by word. `prompts` are those it was given.
+    """Thinks `thoughts` and says `reply`, word by word. `prompts` are those it was given, `raw` those without messages.
 
     `wait` holds it back before each word.
     """
@@ -269,6 +272,8 @@ class ScriptedGenerator:
     parameters: int = 7_000_000_000
     languages: tuple[str, ...] = ("en", "ko")
     choices: list[str] = field(default_factory=list)
+    priors: list[float] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
     prompts: list[list[Message]] = field(default_factory=list)
     wait: Callable[[], asyncio.Event | None] = lambda: None
     error: Exception | None = None
@@ -276,14 +281,22 @@ class ScriptedGenerator:
     def speaks(self, lang: str) -> bool:
         return lang in self.languages
 
-    def count(self, messages: Sequence[Message]) -> int:
-        return sum(len(message.content.split()) for message in messages)
+    def count(self, messages: Sequence[Message] | str) -> int:
+        return sum(len(text.split()) for text in _texts(messages))
 
     async def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
+        self,
+        messages: Sequence[Message] | str,
+        sampling: Sampling,
+        cancel: CancelFlag,
+        choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
     ) -> AsyncGenerator[Token, None]:
-        self.prompts.append(list(messages))
-        self.choices = list(choices)
+        if isinstance(messages, str):
+            self.raw.append(messages)
+        else:
+            self.prompts.append(list(messages))
+        self.choices, self.priors = list(choices), list(priors)
         said = 0
         thoughts = _WORD.findall(self.thoughts)
         reply = _WORD.findall(choices[0] if choices else self.reply)
@@ -302,6 +315,10 @@ class ScriptedGenerator:
             yield Token("", Finish(reason, Usage(self.count(messages), 0, said)))
         finally:
             cancel.set()
+
+
+def _texts(messages: Sequence[Message] | str) -> list[str]:
+    return [messages] if isinstance(messages, str) else [message.content for message in messages]
 
 
 @dataclass

@@ -196,12 +196,17 @@ class Waiting(ScriptedGenerator):
     gap = 0.05
 
     async def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
+        self,
+        messages: Sequence[Message] | str,
+        sampling: Sampling,
+        cancel: CancelFlag,
+        choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
     ) -> AsyncGenerator[Token, None]:
         for _ in range(10):
             await asyncio.sleep(self.gap)
             yield Token("")
-        async for token in super().generate(messages, sampling, cancel, choices):
+        async for token in super().generate(messages, sampling, cancel, choices, priors):
             yield token
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from types import SimpleNamespace
@@ -69,12 +71,13 @@ class Rig:
         max_tokens: int = 10**6,
         cancel: threading.Event | None = None,
         choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
         stop: tuple[str, ...] = (),
     ) -> list[Token]:
         async with asyncio.timeout(PATIENCE):
             sampling = Sampling(max_tokens=max_tokens, stop=stop)
             cancel = cancel or threading.Event()
-            answer = self.engine.generate([Message("user", prompt)], sampling, cancel, choices)
+            answer = self.engine.generate([Message("user", prompt)], sampling, cancel, choices, priors)
             tokens = [token async for token in answer]
         assert all(token.finish is None for token in tokens[:-1])
         return tokens
@@ -275,17 +278,61 @@ async def test_the_engine_gives_the_model_and_its_sizes(make_rig: MakeRig) -> No
 
 
 async def test_with_choices_the_answer_is_one_of_them_and_the_model_decides_which(make_rig: MakeRig) -> None:
-    choices = ["말: 나비", "말: 나무", "말: 하늘"]
-    # 나 and 하 part at their first byte, 비 and 무 at their second.
-    rig = make_rig([*"나".encode()[:1], "무".encode()[1]], "하", "?", [*"나".encode()[:1], "비".encode()[1]])
-    for expected in ("말: 나무", "말: 하늘"):
+    choices = ["go north", "go nowhere", "go south"]
+    # Weighed in this order: the first choice as far as it goes, then another that may be better.
+    rig = make_rig("north", "south", "south", "north!")
+    for expected in ("go north", "go south"):
         text, finish = await rig.ask("p", choices=choices)
         assert text == expected
-        assert (finish.reason, finish.usage.completion_tokens) == ("stop", len(expected.encode()))
+        assert (finish.reason, finish.usage.completion_tokens) == ("stop", len(expected))
     text, _ = await rig.ask("p", choices=choices, max_tokens=2)
-    assert text in choices, "a limit does not cut a quotation"
-    text, _ = await rig.ask("p", choices=[*choices, choices[0] + "도"])
-    assert text == choices[0] + "도"
+    assert text == "go south", "a limit does not cut a quotation"
+    text, _ = await rig.ask("p", choices=[*choices, choices[0] + "!"])
+    assert text == choices[0] + "!", "one that another begins with is left out"
+
+
+async def test_the_best_choice_is_the_likeliest_as_a_whole_with_its_prior(make_rig: MakeRig) -> None:
+    choices = ["가나\n", "가다라\n", "마\n", "나비나\n", "나\n", "나비\n"]
+    draw = random.Random(4)
+    rig = make_rig(language=True, sequences=2)
+    for prompt in PROMPTS:
+        priors = [draw.uniform(-6, 6) for _ in choices]
+
+        def worth(choice: str, prior: float, prompt: str = prompt) -> float:
+            data = choice.encode()
+            return prior + sum(zlib.crc32(prompt.encode() + data[:end]) / 2**32 - 1 for end in range(1, len(data) + 1))
+
+        best = max(zip(choices, priors, strict=True), key=lambda pair: worth(*pair))[0]
+        assert (await rig.ask(prompt, choices=choices, priors=priors))[0] == best
+    assert rig.context.complaints == []
+
+
+async def test_a_choice_that_can_be_no_better_is_not_tried(make_rig: MakeRig) -> None:
+    rig = make_rig("none")
+    assert (await rig.ask("p", choices=["none", "other", "many"], priors=[0, 5, 5]))[0] == "none"
+    assert [bytes(tokens) for tokens in rig.context.pieces] == [b"p", b"non"]
+
+
+async def test_priors_outweigh_the_model_where_they_are_stronger(make_rig: MakeRig) -> None:
+    rig = make_rig("none", "n")
+    choices = ["none", "only"]
+    assert (await rig.ask("p", choices=choices, priors=[0, 5]))[0] == "none"
+    assert (await rig.ask("p", choices=choices, priors=[0, 99]))[0] == "only"
+
+
+async def test_memory_that_only_goes_forward_weighs_choices_token_by_token(make_rig: MakeRig) -> None:
+    rig = make_rig("no", cuttable=False)
+    assert (await rig.ask("p", choices=["none", "now", "only"], priors=[1, 0, 5]))[0] == "none"
+    assert all(len(tokens) == 1 for tokens in rig.context.pieces)
+
+
+async def test_a_text_is_gone_on_from_as_it_is(make_rig: MakeRig) -> None:
+    rig = make_rig("yes")
+    answer = rig.engine.generate("so:", Sampling(), threading.Event())
+    async with aclosing(answer):
+        assert "".join([token.text async for token in answer]) == "yes"
+    assert rig.context.pieces[0] == list(b"so:")
+    assert rig.engine.count("so:") == 3
 
 
 async def test_a_single_choice_needs_no_decode(make_rig: MakeRig) -> None:
@@ -297,16 +344,16 @@ async def test_a_single_choice_needs_no_decode(make_rig: MakeRig) -> None:
 
 
 @pytest.mark.parametrize("choices", [["yes", "no"], ["answer: yes", "answer: no"]])
-async def test_two_choices_need_one_decode(make_rig: MakeRig, choices: list[str]) -> None:
-    rig = make_rig("n")
+async def test_two_choices_need_two_decodes(make_rig: MakeRig, choices: list[str]) -> None:
+    rig = make_rig("no")
     assert (await rig.ask("p", choices=choices))[0] == choices[1]
-    assert len(rig.context.decodes) == 1
+    assert len(rig.context.decodes) == 2
     assert bytes(rig.context.pieces[0]) == b"p" + choices[0].removesuffix("yes").encode()
 
 
 async def test_what_all_choices_begin_with_is_said_before_it_is_computed(make_rig: MakeRig) -> None:
     held = threading.Event()
-    rig = make_rig("y", script=lambda call: 0 if held.wait(PATIENCE) else -1)
+    rig = make_rig("yes", script=lambda call: 0 if held.wait(PATIENCE) else -1)
     answer = rig.engine.generate([Message("user", "p")], Sampling(), threading.Event(), ["so: yes", "so: no"])
     async with aclosing(answer):
         assert (await until_text(answer)).text == "so: "
@@ -323,7 +370,7 @@ async def test_an_answer_from_choices_can_be_cancelled(make_rig: MakeRig) -> Non
 
 
 async def test_choices_end_where_the_context_is_full(make_rig: MakeRig) -> None:
-    rig = make_rig("b", size=16)
+    rig = make_rig("bcabca", size=16)
     text, finish = await rig.ask("p" * 10, choices=["abc" * 5, "bca" * 5])
     assert (text, finish.reason) == ("bcabca", "length")
 

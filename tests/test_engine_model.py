@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rag import llama
+from rag import llama, shots
 from rag.engine import Engine, Pace
-from rag.types import Finish, Message, Sampling
+from rag.types import Finish, Message, Rows, Sampling
 
 pytestmark = pytest.mark.model
 
@@ -165,6 +165,29 @@ async def test_models_with_other_memories_answer_the_same_with_and_without_what_
     assert warm == [*cold, *cold]
     assert together == cold
     loaded.close()
+
+
+async def test_the_chosen_answer_is_the_likeliest_as_a_whole(model: llama.Model) -> None:
+    sentence = "The X200 pump, built by Moore and Hill in Leeds since 1931, has a warranty of 24 months."
+    prompt = shots.prompt("en", "Who builds the X200 pump?", sentence)
+    offered = ("24 months", "1931", "Leeds", "Moore", "Moore and Hill", "Moore and Hill in Leeds", "X200", "warranty")
+    choices = [shots.choice(text) for text in offered]
+    async with opened(model, sequences=2, flash_attention=False, kv_type="f16") as engine:
+        answer = engine.generate(prompt, Sampling(), threading.Event(), choices)
+        chosen = "".join([token.text async for token in answer])
+    context = llama.Context(model, tokens=1024, batch=512, threads=2)
+    sampler = llama.Sampler(context, Sampling())
+    begun, worth = model.raw_tokens(prompt), []
+    for choice in choices:
+        tokens = model.text_tokens(choice)
+        context.cut(0, 0)
+        assert context.decode([Rows(0, 0, begun + tokens, len(tokens) + 1)]) == 0
+        rows = range(len(begun) - 1, len(begun) + len(tokens) - 1)
+        worth.append(sum(sampler.log_probabilities(row, [token])[0] for row, token in zip(rows, tokens, strict=True)))
+    sampler.close()
+    context.close()
+    assert worth[choices.index(chosen)] > max(worth) - 0.1
+    assert chosen == shots.choice("Moore and Hill")
 
 
 async def test_a_seed_repeats_itself_beside_others(model: llama.Model) -> None:

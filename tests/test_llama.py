@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,13 +157,14 @@ def test_an_abort_ends_a_decode_with_its_own_code(model: Model, context: Context
     assert context.decode([Rows(0, 0, [1])]) == 0
 
 
-def test_of_given_tokens_the_likeliest_is_the_one_that_greedy_would_take(model: Model, context: Context) -> None:
+def test_log_probabilities_sum_up_to_one_and_the_best_is_what_greedy_would_take(model: Model, context: Context) -> None:
     prompt = model.prompt_tokens([QUESTION])
     assert context.decode([Rows(0, 0, prompt)]) == 0
     sampler = Sampler(context, Sampling())
-    best = sampler.sample(-1)
-    assert sampler.likeliest(-1, {1, 5, best, 300}) == best
-    assert sampler.likeliest(-1, {7}) == 7
+    logs = sampler.log_probabilities(-1, range(model.vocabulary))
+    assert sum(map(math.exp, logs)) == pytest.approx(1.0, abs=1e-4)
+    assert sampler.sample(-1) == logs.index(max(logs))
+    assert sampler.log_probabilities(-1, [7, 5]) == [logs[7], logs[5]]
     sampler.close()
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.evidence import Evidence
-from rag.spans import answer_spans
+from rag.spans import OFFERED, answer_spans, short_answers
 
 # Shared machines are slow at times, and a failing example is printed anyway.
 steady = settings(deadline=None, database=None)
@@ -50,6 +50,22 @@ def test_a_plain_question_finds_its_short_answer_among_the_first(question: str, 
 def test_what_the_question_says_itself_is_no_answer() -> None:
     first = answer_spans("Who did Ada Moore marry?", [sentence("Ada Moore married Ben Hill.")])[0]
     assert first.text == "Ben Hill"
+
+
+def test_a_particle_behind_a_bracket_or_an_adverb_is_no_answer() -> None:
+    text = "공사는 결국 구스타프 아이클러(Gustav Eichler)의 설계를 바탕으로 진행되었다."
+    offered = [one.text for one in answer_spans("설계한 사람은 누구인가?", [sentence(text)], 100)]
+    assert "구스타프 아이클러" in offered
+    assert not {"의", "의 설계", "결국"} & set(offered)
+
+
+def test_short_answers_are_few_and_from_the_best_sentence_alone() -> None:
+    text = "The bridge over the wide river was designed by Ada Moore in Leeds, then built by Ben Hill in 1931."
+    found = short_answers("Who designed the bridge?", [sentence(text), sentence("It was Carl Dean.")])
+    assert 3 < len(found) <= OFFERED
+    assert {one.place for one in found} == {0}
+    prior = {one.text: one.prior for one in found}
+    assert prior["Ada Moore"] > prior["Leeds"], "it stands beside the question's words"
 
 
 def test_a_comma_or_a_quotation_mark_is_never_inside() -> None:

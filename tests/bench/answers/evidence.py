@@ -1,6 +1,6 @@
 """The evidence for an answer, without a model that writes: sentences, short answers, and whether there is an answer.
 
-usage: python -m tests.bench.answers.evidence --data FILE.json [--data …] [--keep DIR] [--parts]
+usage: python -m tests.bench.answers.evidence --data FILE.json [--data …] [--keep DIR] [--parts] [--chat-model FILE]
 
 Each article is a document, cut and indexed as an ingestion does it; all files share one index (`--keep` keeps it).
 Prints one JSON object a line for each file, for all articles and for each half of them:
@@ -8,6 +8,8 @@ Prints one JSON object a line for each file, for all articles and for each half 
 - `best_1`, `best_2`, `best_3`: share of questions whose expected words stand in the best so many sentences;
 - `f1`, `f1_words`, `exact`: the best short answer from the best sentence, in KorQuAD's characters for Korean;
   `f1_of_5`, `f1_of_10`: the best of so many; `offered`: whether the expected words are a candidate at all;
+- `f1_chosen`: the short answer that the chat model chooses in the languages that it knows, with the milliseconds that
+  it takes, first and median;
 - `false_refusals`, `false_answers`: of questions, and of the same questions with their article left out; `roc`:
   the same at other thresholds.
 
@@ -21,10 +23,11 @@ import asyncio
 import json
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -35,11 +38,13 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from rag import evidence, llama, ranking, spans  # noqa: E402
+from rag import evidence, llama, ranking, shots, spans  # noqa: E402
 from rag.embedder import GgufEmbedder  # noqa: E402
+from rag.engine import Engine  # noqa: E402
 from rag.evaluation import f1, holds  # noqa: E402
+from rag.prompt import language_of  # noqa: E402
 from rag.retrieval import Retriever, trust  # noqa: E402
-from rag.types import Document, Passage  # noqa: E402
+from rag.types import Document, Passage, Sampling  # noqa: E402
 from tests.bench.answers.data import Question, found, index, read  # noqa: E402
 
 Floats = NDArray[np.float64]
@@ -55,6 +60,8 @@ class Case:
     passages: list[Passage]
     others: list[Passage]
     cosines: dict[str, float]
+    chosen: str | None = None
+    seconds: float = 0.0
 
     @property
     def half(self) -> int:
@@ -67,7 +74,7 @@ def ranked(case: Case, passages: Sequence[Passage], embedded: int) -> list[evide
 
 
 def measure(cases: Sequence[Case], embedded: int) -> dict[str, object]:
-    rows, times = [], []
+    rows, times, chosen = [], [], []
     bearing: tuple[list[float], list[float]] = ([], [])
     for case in cases:
         question, expected = case.question.text, case.question.expected
@@ -88,6 +95,8 @@ def measure(cases: Sequence[Case], embedded: int) -> dict[str, object]:
                 max(near) == 1,
             ]
         )
+        if case.chosen is not None:
+            chosen.append(f1(case.chosen, expected, korean))
         bearing[0].append(evidence.bears(question, case.passages, best))
         bearing[1].append(evidence.bears(question, case.others, ranked(case, case.others, embedded)))
     names = ("best_1", "best_2", "best_3", "f1", "f1_words", "exact", "f1_of_5", "f1_of_10", "offered")
@@ -98,12 +107,33 @@ def measure(cases: Sequence[Case], embedded: int) -> dict[str, object]:
         {"questions": len(cases)}
         | dict(zip(names, means, strict=True))
         | dict(zip(("false_refusals", "false_answers"), roc[THRESHOLDS.index(0.5)][1:], strict=True))
+        | ({"f1_chosen": round(float(np.mean(chosen)), 3), "ms_chosen": _milliseconds(cases)} if chosen else {})
         | {"roc": roc, "ms_median": round(1000 * float(np.median(times)), 1)}
     )
 
 
+def _milliseconds(cases: Sequence[Case]) -> list[float]:
+    """The first, whose prompt is computed as a whole, and the median."""
+    times = [1000 * case.seconds for case in cases if case.chosen is not None]
+    return [round(times[0], 1), round(float(np.median(times)), 1)]
+
+
 def _errors(known: Floats, unknown: Floats, limit: float) -> tuple[float, float]:
     return float((known < limit).mean()), float((unknown >= limit).mean())
+
+
+async def choose(engine: Engine, case: Case, embedded: int) -> Case:
+    """The case with the short answer that the model chooses, if it knows the language."""
+    question = case.question.text
+    lang, best = language_of(question), ranked(case, case.passages, embedded)
+    if not engine.speaks(lang) or not best:
+        return case
+    begun = time.perf_counter()
+    offered = spans.short_answers(question, best)
+    choices, priors = [shots.choice(one.text) for one in offered], [one.prior for one in offered]
+    text = shots.prompt(lang, question, best[0].text)
+    said = [token.text async for token in engine.generate(text, Sampling(), threading.Event(), choices, priors)]
+    return replace(case, chosen="".join(said).strip(), seconds=time.perf_counter() - begun)
 
 
 async def cases(
@@ -124,8 +154,13 @@ async def cases(
                     )
                     close = vectors[1:] @ vectors[0]
                     cosines |= {sentence.text: float(cosine) for sentence, cosine in zip(best, close, strict=True)}
-        made.append(Case(question, *lists, cosines))
+        made.append(Case(question, lists[0], lists[1], cosines))
     return made
+
+
+def opened(path: Path, threads: int) -> Engine:
+    context = llama.Context(llama.Model(path), tokens=2048, batch=512, threads=threads)
+    return Engine(context.model, context, lambda sampling: llama.Sampler(context, sampling))
 
 
 def changes() -> Iterator[tuple[str, AbstractContextManager[object]]]:
@@ -140,6 +175,7 @@ async def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder of an index to make or to use again")
     parser.add_argument("--parts", action="store_true")
     parser.add_argument("--embed-model", type=Path, default=ROOT / "models/all-MiniLM-L6-v2.Q8_0.gguf")
+    parser.add_argument("--chat-model", type=Path)
     parser.add_argument("--questions", type=int, default=300, help="of each file, drawn with a fixed seed; 0: all")
     parser.add_argument("--passages", type=int, default=5)
     parser.add_argument(
@@ -149,12 +185,15 @@ async def main() -> None:
     options = parser.parse_args()
     embedder = GgufEmbedder(llama.Model(options.embed_model), threads=options.threads)
     sets = {path.stem: read(path, options.questions) for path in options.data}
+    engine = opened(options.chat_model, options.threads) if options.chat_model else None
     with tempfile.TemporaryDirectory() as directory:
         everything = [document for documents, _ in sets.values() for document in documents]
         store = await index(embedder, everything, options.keep or Path(directory))
         retriever = Retriever(embedder, store)
         for name, (_, questions) in sets.items():
             made = await cases(retriever, (everything, questions), options.passages, options.embedded)
+            if engine:
+                made = [await choose(engine, case, options.embedded) for case in made]
             for change, changed in changes():
                 if change == "all" or options.parts:
                     with changed:
@@ -166,6 +205,8 @@ async def main() -> None:
                 print(json.dumps(about | measure(one, options.embedded)), flush=True)
         store.close()
     await embedder.close()
+    if engine:
+        await asyncio.to_thread(engine.close)
 
 
 if __name__ == "__main__":

@@ -45,16 +45,21 @@ class Recorder:
     """A `Generator` in front of another that remembers what it was asked. Costs one append for each answer."""
 
     inner: Any
-    asked: list[list[Message]] = field(default_factory=list)
+    asked: list[list[Message] | str] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
     def generate(
-        self, messages: Sequence[Message], sampling: Sampling, cancel: CancelFlag, choices: Sequence[str] = ()
+        self,
+        messages: Sequence[Message] | str,
+        sampling: Sampling,
+        cancel: CancelFlag,
+        choices: Sequence[str] = (),
+        priors: Sequence[float] = (),
     ) -> AsyncGenerator[Token, None]:
-        self.asked.append(list(messages))
-        generated: AsyncGenerator[Token, None] = self.inner.generate(messages, sampling, cancel, choices)
+        self.asked.append(messages if isinstance(messages, str) else list(messages))
+        generated: AsyncGenerator[Token, None] = self.inner.generate(messages, sampling, cancel, choices, priors)
         return generated
 
 
@@ -103,10 +108,14 @@ class Bench:
         """`[[last message, tokens], …]` of all answers so far, in the order they were asked."""
 
         def render() -> list[tuple[str, list[int]]]:
-            asked = list(self.recorder.asked)
-            return [(messages[-1].content, list(self.vocabulary.prompt_tokens(messages))) for messages in asked]
+            return [self._rendered(messages) for messages in list(self.recorder.asked)]
 
         return web.json_response(await asyncio.to_thread(render))
+
+    def _rendered(self, messages: list[Message] | str) -> tuple[str, list[int]]:
+        if isinstance(messages, str):
+            return messages, self.vocabulary.raw_tokens(messages)
+        return messages[-1].content, self.vocabulary.prompt_tokens(messages)
 
     async def start_lag(self, request: web.Request) -> web.Response:
         self.late.clear()
