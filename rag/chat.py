@@ -10,18 +10,21 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from . import followup, grounding, overview, prompt, quoting, replies
+from . import followup, grounding, overview, prompt, quoting, replies, shots
 from .errors import RagError
 from .evidence import EMBEDDED, Evidence, bears, gather, in_passage, rank, refine
 from .protocol import Event, Stream, source_of
 from .retrieval import Retriever
 from .sessions import Sessions
+from .spans import Span
 from .types import CancelFlag, Document, Finish, FinishReason, Generator, Message, Passage, Sampling, Token, Turn, Usage
 
 Mode = Literal["", "quote", "free"]
 
 # Below this likelihood the documents do not tell.
 BEARS = 0.5
+# Tokens of a short answer.
+LONGEST_CHOICE = 64
 
 _PARAGRAPH = re.compile(r".+?(?:\n\n|\Z)", re.DOTALL)
 _CITATION = re.compile(r"\[(\d{1,3})\]")
@@ -46,17 +49,19 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What an answer is made from: its text, or what the model reads to write it.
+    """What an answer is made from: a text that is ready, what it quotes, or what the model reads to write it.
 
-    `quoted`: how many sentences it quotes. `cited`: numbers of the sources that it cites, None as long as only the
-    model knows.
+    `offered`: short answers that the model chooses from when it has read `shown`. `cited`: numbers of the sources that
+    it cites, None as long as only the model knows.
     """
 
     sources: Sequence[Passage] = ()
     cited: frozenset[int] | None = frozenset()
     text: str = ""
+    quoted: quoting.Quotation | None = None
+    offered: Sequence[Span] = ()
+    shown: str = ""
     messages: Sequence[Message] = ()
-    quoted: int = 0
 
     def told(self, answer: str = "") -> list[dict[str, Any]]:
         """The sources in the shape of the protocol, marked as far as the answer is known."""
@@ -68,7 +73,7 @@ class _Plan:
     def grounded(self, answer: str) -> Mapping[str, Any] | None:
         """How much of the answer its sources support; quotes are their own evidence. Takes milliseconds."""
         if self.quoted:
-            return {"supported": self.quoted, "total": self.quoted, "unsupported": []}
+            return {"supported": self.quoted.sentences, "total": self.quoted.sentences, "unsupported": []}
         found = grounding.check(answer, self.sources) if self.cited is None else grounding.Grounding(0, 0)
         if not found.total:
             return None
@@ -152,6 +157,11 @@ class Chat:
             passages = await asyncio.to_thread(overview.beginning, document)
             return await asyncio.to_thread(self._prepare, question, "", history, passages, gather(passages))
         ranked = await self._weigh(asked, searched, passages)
+        if bears(searched, passages, ranked) < BEARS and searched != asked and not followup.leans(asked):
+            # It may have been about something else.
+            searched = asked
+            passages = await self.retriever.search(searched, self.passages)
+            ranked = await self._weigh(asked, searched, passages)
         if bears(searched, passages, ranked) < BEARS:
             return _Plan(passages, text=replies.refusal(passages, prompt.language_of(asked)))
         return await asyncio.to_thread(self._prepare, question, asked, history, passages, ranked)
@@ -189,9 +199,16 @@ class Chat:
             return _Plan(passages, None, messages=self._messages(question, history, excerpts))
         chosen = quoting.select(ranked)
         quoted = quoting.quotation(passages, chosen)
-        short = quoting.short_answer(asked, chosen) if asked else ""
-        text = quoting.answer(prompt.language_of(question.content), quoted, short)
-        return _Plan(quoted.sources, frozenset(quoted.numbers), text, quoted=quoted.sentences)
+        offered = quoting.offered(asked, chosen) if asked else []
+        shown = self._shown(asked, chosen[0].text) if len(offered) > 1 else ""
+        return _Plan(quoted.sources, frozenset(quoted.numbers), quoted=quoted, offered=offered, shown=shown)
+
+    def _shown(self, asked: str, sentence: str) -> str:
+        """What the model reads to choose the short answer in the sentence; "" if it is no help there."""
+        lang = prompt.language_of(asked)
+        text = shots.prompt(lang, asked, sentence)
+        room = self.generator.context - LONGEST_CHOICE
+        return text if self.generator.speaks(lang) and self.generator.count(text) < room else ""
 
     def _quotes(self, question: Question) -> bool:
         """Whether to quote. What a model writes in a language that it does not know is no answer."""
@@ -223,9 +240,50 @@ class Chat:
 
     def _tokens(self, plan: _Plan, question: Question) -> AsyncGenerator[Token, None]:
         if plan.text:
-            return _fixed(plan.text, question.cancel)
+            return _fixed(plan.text, question.cancel, Usage())
+        if plan.quoted:
+            return self._quoting(plan, plan.quoted, question)
         tokens = self.generator.generate(plan.messages, self.sampling, question.cancel)
         return _timed(tokens, self.token_timeout)
+
+
+    async def _quoting(
+        self, plan: _Plan, quoted: quoting.Quotation, question: Question
+    ) -> AsyncGenerator[Token, None]:
+        """The short answer, by the model where it is a help, and the quotes."""
+        short = plan.offered[0].text if plan.offered else ""
+        finish = Finish("stop", Usage())
+        if plan.shown:
+            choices = [shots.choice(span.text) for span in plan.offered]
+            priors = [span.prior for span in plan.offered]
+            tokens = self.generator.generate(plan.shown, Sampling(), _Part(question.cancel), choices, priors)
+            chosen = ""
+            async with aclosing(_timed(tokens, self.token_timeout)) as timed:
+                async for token in timed:
+                    chosen += token.text
+                    finish = token.finish or finish
+            short = chosen.strip()
+        if finish.reason == "stop":
+            text = quoting.answer(prompt.language_of(question.content), quoted, short)
+            async with aclosing(_fixed(text, question.cancel, finish.usage)) as paragraphs:
+                async for token in paragraphs:
+                    yield token
+        else:
+            yield Token("", finish)
+
+
+class _Part:
+    """The flag of a part of an answer: cancelled with the whole, but its end is not the whole's."""
+
+    def __init__(self, whole: CancelFlag) -> None:
+        self._whole = whole
+        self._ended = False
+
+    def is_set(self) -> bool:
+        return self._ended or self._whole.is_set()
+
+    def set(self) -> None:
+        self._ended = True
 
 
 def _cited_last(history: Sequence[Turn]) -> str | None:
@@ -234,7 +292,7 @@ def _cited_last(history: Sequence[Turn]) -> str | None:
     return next((place["document_id"] for place in places if place["cited"]), None)
 
 
-async def _fixed(text: str, cancel: CancelFlag) -> AsyncGenerator[Token, None]:
+async def _fixed(text: str, cancel: CancelFlag, usage: Usage) -> AsyncGenerator[Token, None]:
     """A text that no model wrote, as an answer, paragraph by paragraph."""
     reason: FinishReason = "stop"
     for paragraph in _PARAGRAPH.findall(text):
@@ -242,7 +300,7 @@ async def _fixed(text: str, cancel: CancelFlag) -> AsyncGenerator[Token, None]:
             reason = "cancelled"
             break
         yield Token(paragraph)
-    yield Token("", Finish(reason, Usage()))
+    yield Token("", Finish(reason, usage))
 
 
 async def _timed(tokens: AsyncGenerator[Token, None], seconds: float) -> AsyncGenerator[Token, None]:

@@ -78,7 +78,7 @@ def contextual(question: str, history: Sequence[Turn]) -> str:
     if stands_alone(question, history):
         return question
     carried = _carried(question, history)
-    unsure = bool(carried) and not _points(question) and bool(_topics(question))
+    unsure = bool(carried) and not leans(question) and bool(_topics(question))
     return " ".join([question] * (2 if unsure else 1) + carried)
 
 
@@ -110,7 +110,8 @@ def stands_alone(question: str, history: Sequence[Turn]) -> bool:
     return len(new) >= NEW and (pointing is None or ranking.has_unspaced(question))
 
 
-def _points(question: str) -> bool:
+def leans(question: str) -> bool:
+    """Whether the words of a question point at what was said before."""
     return _goes_on(question) or bool(_pointing(question))
 
 
@@ -165,7 +166,7 @@ def _carried(question: str, history: Sequence[Turn]) -> list[str]:
     words = [word for turn in history[first:] for word in _topics(turn.question)]
     short = _SHORT_ANSWER.search(history[-1].answer)
     # A number is not what "it" is.
-    if short and not re.search(r"\d", short.group(1)) and _points(question):
+    if short and not re.search(r"\d", short.group(1)) and leans(question):
         words += _WORD.findall(short.group(1))
     said = set(ranking.terms(question))
     carried = []

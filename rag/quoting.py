@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 
 from .errors import Lang
 from .evidence import Evidence, defined
-from .spans import answer_spans
+from .spans import Span, short_answers
 from .types import Passage
 
 # A further sentence is quoted if its score is so near to the best one's, while there is room in characters.
 NEAR = 0.17
 MOST_SENTENCES = 4
 ROOM = 500
-# Spans that are looked at for a short answer.
-SPANS = 5
 
 _EXPLAINED = re.compile(
     r"^\s*why\b|\bhow\s+(?:do|does|did|can|could|should|to|is|are|was|were|will|would|has|have)\b"
@@ -107,13 +105,13 @@ def _join(passages: Sequence[Passage], a: Quote, b: Quote) -> Quote | None:
     return Quote(a.passage, first.start, second.end, text, a.sentences + b.sentences)
 
 
-def short_answer(question: str, chosen: Sequence[Evidence]) -> str:
-    """The best span of the best sentence; "" for a question that only a sentence can answer."""
+def offered(question: str, chosen: Sequence[Evidence]) -> list[Span]:
+    """What may be the short answer in the best sentence, best first by the words alone; none for a question that only
+    a sentence can answer."""
     if _EXPLAINED.search(question) or defined(question):
-        return ""
-    spans = answer_spans(question, chosen[:1], SPANS)
+        return []
     # Line breaks and asterisks would not be bold.
-    return next((span.text for span in spans if not set(span.text) & set("*\n")), "")
+    return [span for span in short_answers(question, chosen) if not set(span.text) & set("*\n")]
 
 
 def answer(lang: Lang, quoted: Quotation, short: str) -> str:

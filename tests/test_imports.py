@@ -64,7 +64,7 @@ ARROWS: dict[str, set[str]] = {
     "prompt": {"ranking", "chunking", "evidence", "errors", "types"},
     "chat": {
         *("protocol", "sessions", "retrieval", "evidence", "followup", "overview", "quoting", "replies", "prompt"),
-        *("grounding", "shots", "errors", "types"),
+        *("grounding", "shots", "spans", "errors", "types"),
     },
     "questions": {"loaders", "errors"},
     "evaluation": {"questions", "prompt", "errors"},

@@ -36,12 +36,12 @@ sys.path.insert(0, str(ROOT))
 
 from rag import evidence, llama, spans  # noqa: E402
 from rag.embedder import GgufEmbedder  # noqa: E402
+from rag.evaluation import holds, plain  # noqa: E402
 from rag.followup import contextual, weighing  # noqa: E402
 from rag.protocol import source_of  # noqa: E402
 from rag.retrieval import Retriever, trust  # noqa: E402
 from rag.types import Document, Passage, Turn  # noqa: E402
 from tests.bench.answers.data import index, read  # noqa: E402
-from tests.bench.answers.squad import holds, plain  # noqa: E402
 
 DIALOGUES = Path(__file__).with_name("dialogues.json")
 FOUND = 5
