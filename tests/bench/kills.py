@@ -208,7 +208,8 @@ def kill_at_random(kills: int, seed: int, models_dir: Path) -> dict[str, Any]:
                     model.work(server)
                 killer.wait()
                 server.process.wait()
-                print(json.dumps({"kill": number + 1, "stored": len(model.stored), "in the air": len(model.pending)}))
+                told = {"kill": number + 1, "stored": len(model.stored), "in the air": len(model.pending)}
+                print(json.dumps(told | {"wrong until then": len(wrong)}), flush=True)
             finally:
                 server.stop()
     return {"kills": kills, "documents": len(model.stored), "wrong": wrong}
