@@ -31,7 +31,7 @@ _ENGLISH_STOP = frozenset(
 # Question words, and the endings of a question's last word.
 _KOREAN_ASKING = re.compile(
     r"무엇(?:인가요?|입니까|이며|을|이|은)?|무슨|뭐(?:예요|야|가|를)?|어떻게|어떤|어느|어디(?:서|에서|에)?|언제|누구(?:의|를|인가)?|누가|왜"
-    r"|얼마나|얼마|몇|(?:인가|하나|는가|은가|던가|나|까|니까|습니까|인지|는지)요?\s*(?=[?？.]|$)"
+    r"|얼마나|얼마|몇|며칠|(?:인가|하나|는가|은가|던가|나|까|니까|습니까|인지|는지)요?\s*(?=[?？.]|$)"
 )
 # What makes a verb of a noun, and the particles behind a noun. Two syllables at least stay before them.
 _KOREAN_ENDINGS = (

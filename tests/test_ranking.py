@@ -106,6 +106,7 @@ def test_a_word_said_more_often_counts_more_and_length_holds_back() -> None:
 def test_korean_particles_and_verb_endings_of_a_question_count_for_nothing() -> None:
     assert list(asked("가수는 배터리를 교체했나요?")) == ["가수", "배터", "터리", "교체"]
     assert list(asked("서울에서 개최된 회의")) == ["서울", "개최", "회의"]
+    assert list(asked("연차 휴가는 며칠인가요?")) == ["연차", "휴가"]
     # Two syllables stay, whatever they look like.
     assert list(asked("사과 도로")) == ["사과", "도로"]
 
