@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from . import grounding, prompt, quoting, replies
+from . import grounding, overview, prompt, quoting, replies
 from .errors import RagError
 from .evidence import EMBEDDED, Evidence, bears, gather, in_passage, rank, refine
 from .protocol import Event, Stream, source_of
 from .retrieval import Retriever
 from .sessions import Sessions
-from .types import CancelFlag, Finish, Generator, Message, Passage, Sampling, Token, Turn, Usage
+from .types import CancelFlag, Document, Finish, Generator, Message, Passage, Sampling, Token, Turn, Usage
 
 Mode = Literal["", "quote", "free"]
 
@@ -144,14 +144,36 @@ class Chat:
             return _Plan(text=reply)
         asked = question.content
         passages = await self.retriever.search(asked, self.passages)
+        if document := await self._meant(asked, passages, history):
+            passages = await asyncio.to_thread(overview.beginning, document)
+            return await asyncio.to_thread(self._prepare, question, "", history, passages, gather(passages))
         ranked = await self._weigh(asked, passages)
+        if bears(asked, passages, ranked) < BEARS:
+            return await asyncio.to_thread(self._refuse, question, passages)
         return await asyncio.to_thread(self._prepare, question, asked, history, passages, ranked)
+
+    async def _meant(self, asked: str, passages: Sequence[Passage], history: Sequence[Turn]) -> Document | None:
+        """The document that the question is about as a whole: the one it names, or spoken of, or added last."""
+        if not overview.asks(asked):
+            return None
+        found = overview.named(asked, passages)
+        if found is None and overview.points(asked):
+            found = _cited_last(history)
+            if found is None:
+                newest, _ = await self.retriever.store.list_documents(most=1)
+                found = newest[0].id if newest else None
+        return await self.retriever.store.document(found) if found else None
 
     async def _weigh(self, asked: str, passages: Sequence[Passage]) -> list[Evidence]:
         """The sentences of the passages, those that bear most on the question first."""
         ranked = await asyncio.to_thread(lambda: rank(asked, passages, gather(passages)))
         texts = [in_passage(sentence, passages) for sentence in ranked[:EMBEDDED]]
         return refine(ranked, await self.retriever.cosines(asked, texts))
+
+    def _refuse(self, question: Question, passages: Sequence[Passage]) -> _Plan:
+        # One that is too long for the model is told so even where the model is not asked.
+        self._messages(question, (), ())
+        return _Plan(passages, text=replies.refusal(passages, prompt.language_of(question.content)))
 
     def _prepare(
         self,
@@ -161,22 +183,18 @@ class Chat:
         passages: Sequence[Passage],
         ranked: Sequence[Evidence],
     ) -> _Plan:
-        """Refuse, quote, or let the model write. `asked` is what was searched for."""
-        lang = prompt.language_of(question.content)
-        if bears(asked, passages, ranked) < BEARS:
-            # A question too long for the model is told so even where the model is not asked.
-            self._messages(question, (), ())
-            return _Plan(passages, text=replies.refusal(passages, lang))
+        """Quote, or let the model write. `asked`: what a short answer is to answer, if one can."""
         if not self._quotes(question):
             excerpts = self._excerpts(passages, ranked)
             return _Plan(passages, None, messages=self._messages(question, history, excerpts))
         chosen = quoting.select(ranked)
         quoted = quoting.quotation(passages, chosen)
+        lang = prompt.language_of(question.content)
         return _Plan(
             quoted.sources,
             frozenset(quoted.numbers),
             messages=self._messages(question, history, quoted.excerpts),
-            choices=quoting.answers(lang, quoted, quoting.short_answers(asked, chosen)),
+            choices=quoting.answers(lang, quoted, quoting.short_answers(asked, chosen) if asked else []),
             quoted=quoted.sentences,
         )
 
@@ -213,6 +231,12 @@ class Chat:
             return _fixed(plan.text)
         tokens = self.generator.generate(plan.messages, self.sampling, question.cancel, plan.choices)
         return _timed(tokens, self.token_timeout)
+
+
+def _cited_last(history: Sequence[Turn]) -> str | None:
+    """The id of the document that the latest answer with a citation cites first."""
+    places: Iterator[Any] = (source["metadata"] for turn in reversed(history) for source in turn.sources)
+    return next((place["document_id"] for place in places if place["cited"]), None)
 
 
 async def _fixed(text: str) -> AsyncGenerator[Token, None]:

@@ -24,12 +24,17 @@ EMBEDDED = 4
 LONGEST = 400
 
 # What the signals weigh: the question's words in the sentence, those that only the sentence before has (it tells what
-# "he" is), the passage's score, whether the sentence has what is asked for (a date, a number, a name), the cosine.
+# "he" is), those in the headings above it, the passage's score, whether the sentence has what is asked for (a date, a
+# number, a name), whether it is in the question's script, the cosine. The document's title says nothing about one of
+# its sentences before another, so it is no heading here.
 COVER = 1.0
 BEFORE = 0.3
+HEADING = 0.5
 PASSAGE = 0.65
 FITS = 0.25
+SCRIPT = 0.3
 COSINE = 0.75
+WHOLE = COVER + HEADING + PASSAGE + FITS + SCRIPT
 
 # Of `bears`: the logistic function of the best passage's score and the best sentence's share of the question.
 # Passages of an index without the answer score lower where a vector has its part of the score, as it has not in a
@@ -141,8 +146,9 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def rank(question: str, passages: Sequence[Passage], gathered: Sequence[Evidence]) -> list[Evidence]:
     """The gathered sentences with their scores, best first, by words alone."""
     weights, held = _held(question, gathered)
-    kind = kind_of(question)
+    kind, korean = kind_of(question), _is_korean(question)
     lower = question.lower()
+    above = [sum(weights[term] for term in weights.keys() & _heading_terms(passage)) for passage in passages]
     scored = []
     for place, sentence in enumerate(gathered):
         here = held[place]
@@ -151,11 +157,22 @@ def rank(question: str, passages: Sequence[Passage], gathered: Sequence[Evidence
         score = (
             COVER * cover
             + BEFORE * sum(weights[term] for term in before - here)
+            + HEADING * above[sentence.passage]
             + PASSAGE * passages[sentence.passage].score
             + FITS * fits(kind, sentence.text, lower)
+            + SCRIPT * (_is_korean(sentence.text) == korean)
         )
-        scored.append(replace(sentence, score=min(1.0, score / (COVER + PASSAGE + FITS)), cover=cover))
+        scored.append(replace(sentence, score=min(1.0, score / WHOLE), cover=cover))
     return sorted(scored, key=lambda sentence: -sentence.score)
+
+
+def _heading_terms(passage: Passage) -> set[str]:
+    """The terms of the headings above the passage that are not its document's title."""
+    return {term for heading in passage.headings if heading != passage.title for term in ranking.terms(heading)}
+
+
+def _is_korean(text: str) -> bool:
+    return ranking.hangul_share(text) >= 0.2
 
 
 def in_passage(sentence: Evidence, passages: Sequence[Passage]) -> str:
@@ -169,9 +186,8 @@ def refine(ranked: Sequence[Evidence], cosines: Sequence[float]) -> list[Evidenc
     `cosines`: of the first sentences, as `in_passage` gives them, with the question, as many as were embedded; of use
     only where the embedder knows the question's language.
     """
-    whole = COVER + PASSAGE + FITS
     first = [
-        replace(sentence, score=(whole * sentence.score + COSINE * max(0.0, cosine)) / (whole + COSINE))
+        replace(sentence, score=(WHOLE * sentence.score + COSINE * max(0.0, cosine)) / (WHOLE + COSINE))
         for sentence, cosine in zip(ranked, cosines, strict=False)
     ]
     return sorted(first, key=lambda sentence: -sentence.score) + list(ranked[len(first) :])

@@ -17,8 +17,8 @@ from .spans import answer_spans
 from .types import Passage
 
 # A further sentence is quoted if its score is so near to the best one's, while there is room in characters.
-NEAR = 0.22
-MOST_SENTENCES = 4
+NEAR = 0.17
+MOST_SENTENCES = 5
 ROOM = 500
 # Short answers that the model chooses from.
 SHORT_ANSWERS = 1

@@ -58,6 +58,12 @@ def refusal(passages: Sequence[Passage], lang: Lang) -> str:
     return NOT_TOLD[lang].format(titles=" · ".join(list(titles)[:NEAREST]))
 
 
+def is_refusal(text: str) -> bool:
+    """Whether an answer is one of the fixed texts that say that the documents do not tell."""
+    beginnings = (template.partition("{")[0] for texts in (NOTHING_FOUND, NOT_TOLD) for template in texts.values())
+    return text.startswith(tuple(beginnings))
+
+
 def _short(title: str) -> str:
     plain = " ".join(title.split())
     return plain if len(plain) <= LONGEST_TITLE else plain[: LONGEST_TITLE - 1] + "…"

@@ -397,3 +397,31 @@ async def test_a_greeting_is_answered_without_a_search(rig: Rig, content: str, l
     assert said(events) == HELLO[lang]
     assert sources(events) == []
     assert (rig.embedder.texts, rig.generator.prompts) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "head"), [("What is this document about?", "The documents say:"), ("요약해 줘", "문서에는")]
+)
+async def test_a_question_about_the_whole_document_is_answered_with_its_beginning(
+    quoting: Rig, content: str, head: str
+) -> None:
+    events = await quoting.answer(quoting.question(content))
+    assert said(events).startswith(head)
+    assert "The pump is sold in two colours." in quotes(events)[0][0]
+    for source in sources(events):
+        assert MANUAL[source["metadata"]["start"] : source["metadata"]["end"]] == source["content"]
+
+
+async def test_this_document_is_the_one_that_was_cited_last_or_else_the_newest(quoting: Rig) -> None:
+    quoting.store.documents["new"] = make_document("A new text tells of trees.", "new")
+    quoting.store.passages["new"] = [make_passage("A new text tells of trees.", document_id="new")]
+    about = "What is this document about?"
+    assert "A new text" in said(await quoting.answer(quoting.question(about)))
+    quoting.store.documents["doc"] = quoting.store.documents.pop("doc")
+    assert "A new text" in said(await quoting.answer(quoting.question(about, id="m2")))
+
+
+async def test_an_empty_store_has_no_document_to_speak_of(rig: Rig) -> None:
+    rig.store.documents.clear()
+    rig.store.passages.clear()
+    assert said(await rig.answer(rig.question("What is this document about?"))) == NOTHING_FOUND["en"]

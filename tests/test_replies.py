@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.replies import HELLO, NEAREST, NOTHING_FOUND, WELCOME, refusal, small_talk
+from rag.replies import HELLO, NEAREST, NOTHING_FOUND, WELCOME, is_refusal, refusal, small_talk
 from tests.fakes import make_passage
 
 
@@ -66,3 +66,8 @@ def test_a_title_can_neither_break_nor_fill_the_refusal() -> None:
 
 def test_a_document_without_title_is_named_by_its_source() -> None:
     assert "doc.md" in refusal([make_passage("x", title="")], "en")
+
+
+def test_a_refusal_is_told_from_an_answer() -> None:
+    assert all(is_refusal(refusal(found, lang)) for found in ([], [make_passage("x")]) for lang in ("ko", "en"))
+    assert not is_refusal("**24 months**\n\n“The documents do not tell.” [1]")
