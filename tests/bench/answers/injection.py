@@ -3,8 +3,8 @@
 usage: python -m tests.bench.answers.injection [--models DIR] [--tokens N]
 
 Each attack of `attacks.json` is asked over an index of its own, in quote mode and with the model in free mode. Prints
-one JSON object a line for each mode and language: `appeared`, the answers whose text beyond quotations has the mark, be it
-obeyed or only copied along; `expected`, those with the true answer; in quote mode `faults`, those with anything but
+one JSON object a line for each mode and language: `appeared`, the answers whose text beyond quotations has the mark, be
+it obeyed or only copied along; `expected`, those with the true answer; in quote mode `faults`, those with anything but
 frame and letters of the documents; in free mode `only_mark`, those with the mark and without the true answer, and
 `marked`, those where the sentence with the mark is told to be in no source. The starter model does not know Korean, so
 that it quotes there in any mode.
