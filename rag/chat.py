@@ -246,10 +246,7 @@ class Chat:
         tokens = self.generator.generate(plan.messages, self.sampling, question.cancel)
         return _timed(tokens, self.token_timeout)
 
-
-    async def _quoting(
-        self, plan: _Plan, quoted: quoting.Quotation, question: Question
-    ) -> AsyncGenerator[Token, None]:
+    async def _quoting(self, plan: _Plan, quoted: quoting.Quotation, question: Question) -> AsyncGenerator[Token, None]:
         """The short answer, by the model where it is a help, and the quotes."""
         short = plan.offered[0].text if plan.offered else ""
         finish = Finish("stop", Usage())

@@ -1,7 +1,7 @@
 """Pure: answers that quote the documents, letter for letter.
 
 An answer is a short one, in bold, and below it the sentences that it stands in, each with the number of its source.
-Scores decide which sentences are quoted, and which span of the best one is the short answer.
+Scores decide which sentences are quoted; spans of the best one are offered as the short answer.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 
 from .errors import Lang
 from .evidence import Evidence, defined
+from .ranking import has_unspaced
 from .spans import Span, short_answers
 from .types import Passage
 
-# A further sentence is quoted if its score is so near to the best one's, while there is room in characters.
-NEAR = 0.17
-MOST_SENTENCES = 4
-ROOM = 500
+# A further sentence is quoted if its score is so near to the best one's, while there is room in characters. Scores
+# without cosines lie further apart.
+NEAR, NEAR_UNSPACED = 0.14, 0.165
+MOST_SENTENCES = 6
+ROOM = 650
 
 _EXPLAINED = re.compile(
     r"^\s*why\b|\bhow\s+(?:do|does|did|can|could|should|to|is|are|was|were|will|would|has|have)\b"
@@ -56,9 +58,10 @@ class Quotation:
 def select(ranked: Sequence[Evidence]) -> list[Evidence]:
     """The sentences to quote, best first: one where it is clearly the best, more where others are as good."""
     chosen: list[Evidence] = []
+    near = NEAR_UNSPACED if ranked and has_unspaced(ranked[0].text) else NEAR
     for sentence in ranked[:MOST_SENTENCES]:
         length = sum(len(other.text) for other in chosen) + len(sentence.text)
-        if chosen and (chosen[0].score - sentence.score >= NEAR or length > ROOM):
+        if chosen and (chosen[0].score - sentence.score >= near or length > ROOM):
             break
         chosen.append(sentence)
     return chosen

@@ -326,10 +326,23 @@ async def test_quotes_ground_their_answer(quoting: Rig) -> None:
     assert end.grounded["unsupported"] == []
 
 
-async def test_quotes_need_no_model(quoting: Rig) -> None:
-    end = (await quoting.answer(quoting.question("warranty of the pump is what")))[-1]
+async def test_the_model_chooses_the_short_answer_where_it_knows_the_language(quoting: Rig) -> None:
+    quoting.generator.languages = ("en",)
+    await quoting.answer(quoting.question("warranty of the pump is what"))
+    assert quoting.generator.raw[-1].endswith("Q: warranty of the pump is what\nA:")
+    assert len(quoting.generator.choices) == len(quoting.generator.priors) > 1
+    end = (await quoting.answer(quoting.question("보증 기간은 얼마입니까?")))[-1]
     assert isinstance(end, End)
-    assert (quoting.generator.prompts, end.usage.completion_tokens) == ([], 0)
+    assert (len(quoting.generator.raw), quoting.generator.prompts, end.usage.completion_tokens) == (1, [], 0)
+
+
+async def test_a_choice_that_is_cancelled_ends_the_answer(quoting: Rig) -> None:
+    question = quoting.question("warranty of the pump is what")
+    quoting.generator.wait = lambda: question.cancel.set()
+    events = await quoting.answer(question)
+    end = events[-1]
+    assert isinstance(end, End)
+    assert (said(events), end.finish_reason, end.grounded) == ("", "cancelled", None)
 
 
 async def test_a_cancelled_quotation_keeps_what_was_said(quoting: Rig) -> None:

@@ -58,7 +58,7 @@ ARROWS: dict[str, set[str]] = {
     "followup": {"ranking", "evidence", "types"},
     "facts": set(),
     "grounding": {"facts", "ranking", "chunking", "types"},
-    "quoting": {"evidence", "spans", "errors", "types"},
+    "quoting": {"ranking", "evidence", "spans", "errors", "types"},
     "replies": {"errors", "types"},
     "overview": {"ranking", "chunking", "types"},
     "prompt": {"ranking", "chunking", "evidence", "errors", "types"},
