@@ -18,9 +18,9 @@ from .types import Passage
 
 # A further sentence is quoted if its score is so near to the best one's, while there is room in characters. Scores
 # without cosines lie further apart.
-NEAR, NEAR_UNSPACED = 0.14, 0.165
-MOST_SENTENCES = 6
-ROOM = 650
+NEAR, NEAR_UNSPACED = 0.145, 0.17
+MOST_SENTENCES = 5
+ROOM = 620
 
 _EXPLAINED = re.compile(
     r"^\s*why\b|\bhow\s+(?:do|does|did|can|could|should|to|is|are|was|were|will|would|has|have)\b"

@@ -197,7 +197,9 @@ export class Turn {
     this.#reply.querySelector('.retry').hidden = answer.phase === 'done' && Boolean(text);
     if (Number.isFinite(answer.end?.ms) && text) {
       const seconds = (answer.end.ms / 1000).toFixed(1);
-      this.#show('.stats', 'stats', { seconds, tokens: answer.end.tokens ?? 0 });
+      // Quotations need no tokens.
+      const { tokens } = answer.end;
+      this.#show('.stats', tokens ? 'stats' : 'seconds', { seconds, tokens });
     }
     this.#paintSources();
     if (answer.end?.grounded && text) this.#paintGrounded();
@@ -274,4 +276,6 @@ async function widen(passage, source) {
   const quote = document.createElement('mark');
   quote.textContent = found.quote;
   passage.replaceChildren(found.before, quote, found.after);
+  const above = quote.getBoundingClientRect().top - passage.getBoundingClientRect().top;
+  passage.scrollTop += above - passage.clientHeight / 4;
 }
