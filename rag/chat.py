@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import threading
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from . import followup, grounding, overview, prompt, quoting, replies, shots
@@ -112,6 +113,16 @@ class Chat:
             yield stream.error(error)
         finally:
             question.cancel.set()
+
+    async def read_ahead(self) -> None:
+        """Let the model read what stands before every choice of a short answer, for the first one not to wait."""
+        if self.answers == "free" or not (self._small or self.answers == "quote"):
+            return
+        for lang in filter(self.generator.speaks, shots.EXAMPLES):
+            tokens = self.generator.generate(shots.prompt(lang, "", ""), Sampling(max_tokens=1), threading.Event())
+            with suppress(RagError):
+                async for _ in tokens:
+                    pass
 
     async def _events(self, question: Question) -> AsyncGenerator[Event, None]:
         stream = question.stream
@@ -243,7 +254,10 @@ class Chat:
             return _fixed(plan.text, question.cancel, Usage())
         if plan.quoted:
             return self._quoting(plan, plan.quoted, question)
-        tokens = self.generator.generate(plan.messages, self.sampling, question.cancel)
+        # Small models like to go on with a question of their own.
+        stop = f"\n{prompt.QUESTION[prompt.language_of(question.content)]}:"
+        sampling = replace(self.sampling, stop=(*self.sampling.stop, stop))
+        tokens = self.generator.generate(plan.messages, sampling, question.cancel)
         return _timed(tokens, self.token_timeout)
 
     async def _quoting(self, plan: _Plan, quoted: quoting.Quotation, question: Question) -> AsyncGenerator[Token, None]:

@@ -275,6 +275,7 @@ class ScriptedGenerator:
     priors: list[float] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
     prompts: list[list[Message]] = field(default_factory=list)
+    samplings: list[Sampling] = field(default_factory=list)
     wait: Callable[[], asyncio.Event | None] = lambda: None
     error: Exception | None = None
 
@@ -296,6 +297,7 @@ class ScriptedGenerator:
             self.raw.append(messages)
         else:
             self.prompts.append(list(messages))
+        self.samplings.append(sampling)
         self.choices, self.priors = list(choices), list(priors)
         said = 0
         thoughts = _WORD.findall(self.thoughts)

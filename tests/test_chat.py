@@ -336,6 +336,22 @@ async def test_the_model_chooses_the_short_answer_where_it_knows_the_language(qu
     assert (len(quoting.generator.raw), quoting.generator.prompts, end.usage.completion_tokens) == (1, [], 0)
 
 
+async def test_what_stands_before_every_choice_is_read_ahead_where_the_chat_quotes(quoting: Rig) -> None:
+    quoting.generator.languages = ("en",)
+    await quoting.chat().read_ahead()
+    (ahead,) = quoting.generator.raw
+    await quoting.answer(quoting.question("warranty of the pump is what"))
+    assert quoting.generator.raw[-1].startswith(ahead.removesuffix("\nQ: \nA:").rstrip())
+    quoting.generator.parameters = 7_000_000_000
+    await quoting.chat().read_ahead()
+    assert len(quoting.generator.raw) == 2
+
+
+async def test_a_free_answer_stops_before_a_question_of_its_own(rig: Rig) -> None:
+    await rig.answer(rig.question())
+    assert rig.generator.samplings[-1].stop == ("\nQuestion:",)
+
+
 async def test_a_choice_that_is_cancelled_ends_the_answer(quoting: Rig) -> None:
     question = quoting.question("warranty of the pump is what")
     quoting.generator.wait = lambda: question.cancel.set()

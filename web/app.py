@@ -111,6 +111,7 @@ async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.
                 state.status = "ok"
                 log.info("ready after %.1f s", time.monotonic() - begun)
                 async with watching(settings, index):
+                    await _until(stop, chat.read_ahead())
                     await stop.wait()
     except RagError as error:
         log.error("%s", error.text("en").message)
