@@ -44,8 +44,8 @@ WHOLE = COVER + HEADING + PASSAGE + FITS + SCRIPT
 # script that the embedder does not know.
 BEARS_PASSAGE = 14.0
 BEARS_COVER = 3.5
-BEARS_BIAS = -5.5
-BEARS_UNSPACED = -1.6
+BEARS_BIAS = -5.3
+BEARS_UNSPACED = -1.8
 
 _LIST_MARK = re.compile(r"(?:[-*•]|\d+[.)])\s+")
 _BREAK = re.compile(r"[;,:|\n]\s*|\s+")
