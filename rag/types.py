@@ -267,7 +267,7 @@ class Store(Protocol):
         ...
 
     async def search(self, query: str, vector: Vectors, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
-        """The `k` best passages, best first."""
+        """The `k` best passages, best first. The length of the vector, 0 to 1, says how far it is to be trusted."""
         ...
 
     async def counts(self) -> tuple[int, int]:

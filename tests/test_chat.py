@@ -336,6 +336,24 @@ async def test_the_model_chooses_the_short_answer_where_it_knows_the_language(qu
     assert (len(quoting.generator.raw), quoting.generator.prompts, end.usage.completion_tokens) == (1, [], 0)
 
 
+async def test_a_question_that_leans_on_the_conversation_is_searched_with_it(quoting: Rig) -> None:
+    await quoting.answer(quoting.question("What is the warranty of the pump?"))
+    await quoting.answer(quoting.question("And in which colours is it sold?", "2"))
+    assert any("colours" in text and "pump" in text for text in quoting.embedder.texts)
+    assert "And in which colours is it sold?" not in quoting.embedder.texts
+
+
+@pytest.mark.parametrize(("content", "again"), [("Which pump?", True), ("And which pump?", False)])
+async def test_a_question_that_the_conversation_does_not_help_is_searched_alone(
+    quoting: Rig, monkeypatch: pytest.MonkeyPatch, content: str, again: bool
+) -> None:
+    await quoting.answer(quoting.question("What is the warranty of the pump?"))
+    monkeypatch.setattr("rag.chat.bears", lambda searched, *rest: float(searched == content))
+    events = await quoting.answer(quoting.question(content, "2"))
+    assert (content in quoting.embedder.texts) is again
+    assert bool(quotes(events)) is again
+
+
 async def test_what_stands_before_every_choice_is_read_ahead_where_the_chat_quotes(quoting: Rig) -> None:
     quoting.generator.languages = ("en",)
     await quoting.chat().read_ahead()
