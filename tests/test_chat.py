@@ -343,7 +343,7 @@ async def test_a_question_that_leans_on_the_conversation_is_searched_with_it(quo
     assert "And in which colours is it sold?" not in quoting.embedder.texts
 
 
-@pytest.mark.parametrize(("content", "again"), [("Which pump?", True), ("And which pump?", False)])
+@pytest.mark.parametrize(("content", "again"), [("which pump", True), ("and which pump", False)])
 async def test_a_question_that_the_conversation_does_not_help_is_searched_alone(
     quoting: Rig, monkeypatch: pytest.MonkeyPatch, content: str, again: bool
 ) -> None:
