@@ -273,6 +273,8 @@ def _is_abbreviation(text: str, start: int, end: re.Match[str]) -> bool:
         or (name in _BEFORE_NUMBER and following.isdigit())
         or (name in _BEFORE_LOWER and following.islower())
         or (len(word) == 1 and word.isupper() and word != "I" and following.isupper())
+        # "Y. pestis", "c. 1455".
+        or (len(word) == 1 and (following.islower() or (word.islower() and following.isdigit())))
     )
 
 

@@ -250,6 +250,7 @@ def test_abbreviations_and_initials_end_no_sentence() -> None:
         "See Fig. 3 and No. 5 of it.",
         "It opens at 9 a.m. every day, e.g. on Monday.",
         "Acme Inc. was sold by St. John.",
+        "The strains of Y. pestis were old (c. 1455).",
     ):
         assert sentences(text) == [text]
     assert sentences("The answer is no. Then it ended.") == ["The answer is no.", "Then it ended."]
