@@ -310,7 +310,12 @@ def test_an_interrupted_evaluation_prints_what_there_is(starter_models: Path, tm
     where = directories(tmp_path / "data", starter_models)
     command = [sys.executable, str(ROOT / "server.py"), "bench", "answers", *where]
     command += ["--questions", str(tmp_path / "questions.jsonl")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def heed() -> None:
+        # Whatever runs in the background of a shell was told to ignore it, and hands that on.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     assert process.stderr is not None
     seen = ""
     while not re.search(r" [1-9]\d*/100000", seen):
