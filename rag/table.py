@@ -36,7 +36,7 @@ METADATA_CACHE = 128 << 20
 APPROXIMATE_FROM = 5000
 # Rows of a partition, those looked into, and how many times more candidates are compared in full.
 PARTITION = 1000
-PROBES = 20
+PROBES = 32
 REFINE = 2
 # Rows of a vector search, at least: with fewer the approximate index misses more (measured with 15 of a million).
 NEAREST = 20
@@ -214,7 +214,7 @@ class Table:
         """chunk_id, about, text and `_distance` (cosine) of the rows whose vectors are nearest."""
         query = self._query().nearest_to(vector).distance_type("cosine").refine_factor(REFINE)
         # With a filter all partitions until there are enough rows: those that pass it may lie anywhere.
-        query = query.where(where).minimum_nprobes(PROBES).maximum_nprobes(0) if where else query.nprobes(PROBES)
+        query = query.where(where).maximum_nprobes(0).minimum_nprobes(PROBES) if where else query.nprobes(PROBES)
         if exact:
             query = query.bypass_vector_index()
         return await query.select(["chunk_id", "about", "text", "_distance"]).limit(limit).to_arrow()
