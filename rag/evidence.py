@@ -47,6 +47,9 @@ BEARS_COVER = 3.5
 BEARS_BIAS = -5.3
 BEARS_UNSPACED = -1.8
 
+# Of a block of code: what stands beside it there is a sample, and no sentence.
+FENCE = "```"
+
 _LIST_MARK = re.compile(r"(?:[-*•]|\d+[.)])\s+")
 _BREAK = re.compile(r"[;,:|\n]\s*|\s+")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -143,14 +146,14 @@ def gather(passages: Sequence[Passage]) -> list[Evidence]:
 
 
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where the sentences that can be quoted lie in a text: neither headings nor questions, without list marks."""
+    """Where the sentences that can be quoted lie in a text: no headings, questions or ends of code, without list marks."""
     position = 0
     for sentence in sentences(text):
         start = text.index(sentence, position)
         position = end = start + len(sentence)
         if mark := _LIST_MARK.match(text, start, end):
             start = mark.end()
-        if not sentence.startswith("#") and not sentence.endswith(("?", "？")):
+        if not sentence.startswith("#") and not sentence.endswith(("?", "？")) and FENCE not in sentence:
             yield from (span for span in _cut(text, start, end) if _LETTER.search(text, *span))
 
 

@@ -210,3 +210,8 @@ def test_a_row_of_a_table_gives_way_to_a_sentence() -> None:
         best("add documents", passage("| add documents | here |\n\nYou add documents here."))
         == "You add documents here."
     )
+
+
+def test_ends_of_code_blocks_are_not_quoted() -> None:
+    text = "Write a file.\n\n```\nWhat does it cost?,10 dollars\n```\n\nThen run it."
+    assert [text[start:end] for start, end in sentence_spans(text)] == ["Write a file.", "Then run it."]
