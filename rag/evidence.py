@@ -146,7 +146,7 @@ def gather(passages: Sequence[Passage]) -> list[Evidence]:
 
 
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where the sentences that can be quoted lie in a text: no headings, questions or ends of code, without list marks."""
+    """Where the sentences that can be quoted lie: no headings, questions or ends of code, and without list marks."""
     position = 0
     for sentence in sentences(text):
         start = text.index(sentence, position)
