@@ -31,11 +31,12 @@ return {
 """
 
 
-def browser(profile: Path) -> Any:
+def browser(profile: Path, language: str = "en") -> Any:
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or "chromium"
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"):
         options.add_argument(argument)
+    options.add_experimental_option("prefs", {"intl.accept_languages": language})
     return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
 
 
