@@ -225,12 +225,7 @@ def _held(question: str, gathered: Sequence[Evidence]) -> tuple[dict[str, float]
     """The question's terms with their weights, rare ones more, the sum being 1; and which of them each sentence has."""
     asked = ranking.asked(question)
     held = [asked.keys() & ranking.terms(sentence.text) for sentence in gathered]
-    weights = {}
-    for term, weight in asked.items():
-        holding = sum(term in terms for terms in held)
-        weights[term] = weight * math.log(1 + (len(held) - holding + 0.5) / (holding + 0.5))
-    total = sum(weights.values()) or 1.0
-    return {term: weight / total for term, weight in weights.items()}, held
+    return ranking.weigh(asked, held), held
 
 
 def fits(kind: Kind, text: str, question: str) -> bool:

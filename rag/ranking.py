@@ -152,7 +152,7 @@ def coverage(query: str, texts: Sequence[str]) -> list[float]:
     wanted = asked(query)
     finder = _Finder.of(wanted)
     held = [finder.count(text.lower()) for text in texts]
-    weights = _weigh(wanted, held)
+    weights = weigh(wanted, held)
     return [_share(weights, terms) for terms in held]
 
 
@@ -166,7 +166,7 @@ def relevance(query: str, texts: Sequence[str], contexts: Sequence[str]) -> list
     above = [finder.count(context.lower()) for context in contexts]
     inside = [[finder.count(sentence) for sentence in _SENTENCE_END.split(text.lower())] for text in texts]
     counts = [_sum([context, *sentences]) for context, sentences in zip(above, inside, strict=True)]
-    weights = _weigh(wanted, counts)
+    weights = weigh(wanted, counts)
     mean = sum(map(len, texts)) / max(1, len(texts)) or 1.0
     matches = [_bm25(weights, count, len(text) / mean) for count, text in zip(counts, texts, strict=True)]
     # Beyond 1 a text says more than each word once: the best match is the measure then.
@@ -189,7 +189,7 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def _weigh(wanted: Mapping[str, float], held: Sequence[Container[str]]) -> dict[str, float]:
+def weigh(wanted: Mapping[str, float], held: Sequence[Container[str]]) -> dict[str, float]:
     """The weight of each term times its rarity among the texts, the sum being 1.
 
     Rarity is the inverse document frequency of BM25 (Robertson and Zaragoza, 2009).
