@@ -31,8 +31,6 @@ DROPPED = -1.7
 STRANGERS = -1.9
 BIAS = -0.6
 SUPPORTED = 0.5
-# A text with so many of its letters in Hangul is Korean.
-KOREAN = 0.2
 # Of two places with as many of the words, that with the numbers is meant.
 _WITH_NUMBERS = 0.3
 
@@ -205,8 +203,8 @@ def _support(claim: str, sources: Sequence[_Source]) -> float | None:
     figures, named = numbers(claim), names(claim)
     if not sources or lacks_numbers(figures, [value for source in sources for value in source.numbers]):
         return 0.0
-    foreign = {_is_korean(claim)}.isdisjoint(_is_korean(source.whole) for source in sources)
-    if foreign and not _is_korean(claim):
+    foreign = {ranking.is_korean(claim)}.isdisjoint(ranking.is_korean(source.whole) for source in sources)
+    if foreign and not ranking.is_korean(claim):
         # Its names are spelled otherwise there.
         return 1.0 if figures else None
     words = frozenset[str]().union(*(source.words for source in sources))
@@ -215,10 +213,6 @@ def _support(claim: str, sources: Sequence[_Source]) -> float | None:
     if foreign:
         return 1.0 if figures or named else None
     return 1 / (1 + math.exp(-_power(claim, figures, sources)))
-
-
-def _is_korean(text: str) -> bool:
-    return ranking.hangul_share(text) >= KOREAN
 
 
 def _power(claim: str, figures: Sequence[float], sources: Sequence[_Source]) -> float:

@@ -46,6 +46,8 @@ _KOREAN_ENDINGS = (
 )
 _SUFFIXES = ("ing", "ed", "es", "s")
 
+# A text with so many of its letters in Hangul is Korean.
+KOREAN = 0.2
 # The cosine's part of the score where the embedding model knows the query's language; the words have the rest.
 VECTOR_WEIGHT = 0.4
 # The best sentence's part of the words; BM25 has the rest.
@@ -64,6 +66,11 @@ def hangul_share(text: str) -> float:
     """Share of Hangul among the letters, 0 to 1."""
     letters = [character for character in text if character.isalpha()]
     return sum(1 for character in letters if _HANGUL.match(character)) / len(letters) if letters else 0.0
+
+
+def is_korean(text: str) -> bool:
+    """Whether a fair part of the letters is Hangul: Korean texts hold Latin names, and English ones seldom Hangul."""
+    return hangul_share(text) >= KOREAN
 
 
 def terms(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.ranking import asked, coverage, hangul_share, has_unspaced, relevance, scores, terms
+from rag.ranking import asked, coverage, hangul_share, has_unspaced, is_korean, relevance, scores, terms
 
 # Shared machines are slow at times, and a failing example is printed anyway.
 steady = settings(deadline=None, database=None)
@@ -42,6 +42,14 @@ def test_scripts_without_spaces_are_seen(text: str, found: bool) -> None:
 )
 def test_the_share_of_hangul_is_among_letters(text: str, share: float) -> None:
     assert hangul_share(text) == share
+
+
+@pytest.mark.parametrize(
+    ("text", "korean"),
+    [("가방 X200", True), ("보증은 LG Electronics에서", True), ("the word 한 in English", False), ("12", False)],
+)
+def test_a_korean_text_may_hold_latin_names_but_an_english_one_hardly_hangul(text: str, korean: bool) -> None:
+    assert is_korean(text) is korean
 
 
 def test_coverage_is_1_for_all_that_was_asked_and_0_for_nothing_of_it() -> None:
