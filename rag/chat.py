@@ -28,7 +28,6 @@ BEARS = 0.5
 LONGEST_CHOICE = 64
 
 _PARAGRAPH = re.compile(r".+?(?:\n\n|\Z)", re.DOTALL)
-_CITATION = re.compile(r"\[(\d{1,3})\]")
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +65,7 @@ class _Plan:
 
     def told(self, answer: str = "") -> list[dict[str, Any]]:
         """The sources in the shape of the protocol, marked as far as the answer is known."""
-        cited = self.cited
-        if cited is None:
-            cited = frozenset(int(number) for number in _CITATION.findall(answer))
+        cited = grounding.cited(answer) if self.cited is None else self.cited
         return [source_of(passage, number in cited) for number, passage in enumerate(self.sources, 1)]
 
     def grounded(self, answer: str) -> Mapping[str, Any] | None:
