@@ -154,15 +154,6 @@ def _begins_word(text: str, start: int) -> bool:
     return before is None or before.end() == start
 
 
-def coverage(query: str, texts: Sequence[str]) -> list[float]:
-    """For each text, the share of the query's terms that it holds, weighted by rarity among the texts. 0 to 1."""
-    wanted = asked(query)
-    finder = _Finder.of(wanted)
-    held = [finder.count(text.lower()) for text in texts]
-    weights = weigh(wanted, held)
-    return [_share(weights, terms) for terms in held]
-
-
 def relevance(query: str, texts: Sequence[str], contexts: Sequence[str]) -> list[float]:
     """How much of the query each text says, by its words alone, 0 to 1.
 
