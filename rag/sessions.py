@@ -69,7 +69,7 @@ class Sessions:
         return await self._run(self._turns, session_id)
 
     async def append(self, session_id: str, turn: Turn, replaces: str = "") -> None:
-        """Add a turn in place of the one named `replaces` and all after it, if there is such. Returns with it on disk."""
+        """Add a turn, in place of the one named `replaces` and all after it if there is one. On disk on return."""
         await self._run(self._append, session_id, turn, replaces)
 
     async def look(self, session_id: str) -> tuple[list[Turn], float] | None:
