@@ -16,7 +16,7 @@ from .errors import RagError
 from .evidence import EMBEDDED, Evidence, bears, gather, in_passage, rank, refine
 from .protocol import Event, Stream, source_of
 from .retrieval import Retriever
-from .sessions import Sessions
+from .sessions import Sessions, before
 from .spans import Span
 from .types import CancelFlag, Document, Finish, FinishReason, Generator, Message, Passage, Sampling, Token, Turn, Usage
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 class Question:
     """One question, and how it wants to be answered; `answers` "" leaves it to the chat.
 
-    `stream` was made when it was received.
+    `stream` was made when it was received. `replaces` is the id of an earlier message in whose place it is asked.
     """
 
     content: str
@@ -45,6 +45,7 @@ class Question:
     early_sources: bool = False
     thinking: bool = False
     answers: Mode = ""
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class Chat:
         if question.cancel.is_set():
             yield stream.start()
         else:
-            plan = await self._plan(question, await self.sessions.turns(stream.session_id))
+            history = before(await self.sessions.turns(stream.session_id), question.replaces)
+            plan = await self._plan(question, history)
             yield stream.start()
             if question.early_sources:
                 yield stream.sources(plan.told())
@@ -147,7 +149,8 @@ class Chat:
         if answer:
             asked = plan.messages[-1].content if plan.messages else ""
             turn = Turn(stream.message_id, question.content, answer, sources, asked)
-            await self.sessions.append(stream.session_id, turn)
+            # What it replaces is kept until now: an answer that fails takes nothing away.
+            await self.sessions.append(stream.session_id, turn, question.replaces)
         whole = finish.reason != "cancelled"
         grounded = await asyncio.to_thread(plan.grounded, answer) if whole else None
         yield stream.end(finish.reason, finish.usage, grounded)

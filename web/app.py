@@ -16,7 +16,7 @@ from rag.errors import RagError
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
-from . import assets, chat_ws, documents, jobs, middleware, ops, pages, search
+from . import assets, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
 from .keys import SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
@@ -45,6 +45,8 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/guides", pages.guides),
             web.get("/guides/{slug}", pages.guide),
             web.get("/chat-ws", chat_ws.chat_ws),
+            web.get("/sessions/{id}", sessions.session),
+            web.delete("/sessions/{id}", sessions.delete),
             web.post("/search", search.search),
             web.post("/documents", jobs.upload),
             web.get("/documents", documents.list_documents),
