@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from rag.settings import Settings
@@ -11,4 +13,5 @@ from .state import State
 SETTINGS = web.AppKey("settings", Settings)
 STATE = web.AppKey("state", State)
 VERSION = web.AppKey("version", str)
+CLOSING = web.AppKey("closing", asyncio.Event)
 SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets", set)
