@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from rag.answers import Answers
 from rag.settings import Settings
 
 from .state import State
@@ -11,4 +12,5 @@ from .state import State
 SETTINGS = web.AppKey("settings", Settings)
 STATE = web.AppKey("state", State)
 VERSION = web.AppKey("version", str)
+ANSWERS = web.AppKey("answers", Answers)
 SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets", set)
