@@ -68,6 +68,7 @@ ARROWS: dict[str, set[str]] = {
         *("protocol", "sessions", "retrieval", "evidence", "followup", "overview", "quoting", "replies", "prompt"),
         *("grounding", "shots", "spans", "errors", "types"),
     },
+    "answers": {"chat", "protocol", "errors"},
     "questions": {"loaders", "errors"},
     "evaluation": {"questions", "prompt", "errors"},
     "examiner": {"evaluation", "questions", "replies", "chat", "protocol", "errors", "types"},

@@ -12,12 +12,15 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
+from rag.answers import Answers
 from rag.errors import RagError
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
 from . import assets, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
 from .keys import CLOSING, SETTINGS, SOCKETS, STATE, VERSION
+from . import chat_ws, documents, jobs, middleware, ops, pages, search
+from .keys import ANSWERS, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -39,6 +42,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     app[VERSION] = version
     app[SOCKETS] = set()
     app[CLOSING] = asyncio.Event()
+    app[ANSWERS] = Answers()
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True)
     app.add_routes(
         [

@@ -6,6 +6,7 @@ import asyncio
 
 from aiohttp import web
 
+from rag.answers import Answers
 from rag.settings import Settings
 
 from .state import State
@@ -14,4 +15,5 @@ SETTINGS = web.AppKey("settings", Settings)
 STATE = web.AppKey("state", State)
 VERSION = web.AppKey("version", str)
 CLOSING = web.AppKey("closing", asyncio.Event)
+ANSWERS = web.AppKey("answers", Answers)
 SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets", set)
