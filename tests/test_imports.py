@@ -57,6 +57,7 @@ ARROWS: dict[str, set[str]] = {
     "shots": {"errors"},
     "followup": {"ranking", "evidence", "types"},
     "facts": set(),
+    "finding": set(),
     "grounding": {"facts", "ranking", "chunking", "types"},
     "quoting": {"ranking", "evidence", "spans", "errors", "types"},
     "replies": {"errors", "types"},
