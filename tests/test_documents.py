@@ -413,6 +413,8 @@ async def test_new_documents_are_listed_with_the_state_of_their_job(parts: Parts
         ("/documents?order=up", "order"),
         ("/documents/doc/text?start=-1", "start"),
         ("/documents/doc/text?end=x", "end"),
+        ("/documents/doc/text?page=0", "page"),
+        ("/documents/doc/find", "q"),
     ],
 )
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -450,6 +452,19 @@ async def test_a_long_text_comes_in_parts_with_the_pages_they_touch(
     assert [page["number"] for page in part["pages"]] == [1, 2]
     part = await (await client.get("/documents/long/text?start=12")).json()
     assert part["pages"] == [{"number": 2, "start": 12, "end": 30}]
+    part = await (await client.get("/documents/long/text?page=2&start=3&end=8")).json()
+    assert (part["start"], part["end"]) == (15, 20)
+
+
+async def test_words_are_found_in_a_text_with_their_places(
+    parts: Parts, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.store.documents["doc"] = make_document("🙂 The warranty\nperiod. No warranty period.", "doc")
+    found = await (await client.get("/documents/doc/find?q=Warranty%20period")).json()
+    assert found == {"places": [[6, 21], [26, 41]], "more": False}
+    monkeypatch.setattr(documents, "MAX_PLACES", 1)
+    found = await (await client.get("/documents/doc/find?q=warranty")).json()
+    assert found == {"places": [[6, 14]], "more": True}
 
 
 async def test_an_original_comes_back_byte_for_byte_and_runs_nothing(parts: Parts, client: Client) -> None:
@@ -486,7 +501,7 @@ async def test_a_deleted_document_is_gone_everywhere(parts: Parts, client: Clien
     id = document_id("a.md")
     response = await client.delete(f"/documents/{id}")
     assert (response.status, await response.read()) == (204, b"")
-    for method, path in (("DELETE", ""), ("GET", ""), ("GET", "/text"), ("GET", "/original")):
+    for method, path in (("DELETE", ""), ("GET", ""), ("GET", "/text"), ("GET", "/find?q=x"), ("GET", "/original")):
         response = await client.request(method, f"/documents/{id}{path}")
         assert (response.status, (await response.json())["error_code"]) == (404, "DOC-007")
     assert list((parts.directory / "originals").iterdir()) == []

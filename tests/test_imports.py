@@ -59,6 +59,7 @@ ARROWS: dict[str, set[str]] = {
     "shots": {"errors"},
     "followup": {"ranking", "evidence", "types"},
     "facts": set(),
+    "finding": set(),
     "grounding": {"facts", "ranking", "chunking", "types"},
     "quoting": {"neighbours", "ranking", "evidence", "spans", "errors", "types"},
     "replies": {"errors", "types"},

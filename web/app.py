@@ -63,6 +63,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/documents/{id}", documents.document),
             web.delete("/documents/{id}", documents.delete),
             web.get("/documents/{id}/text", documents.text),
+            web.get("/documents/{id}/find", documents.find),
             web.get("/documents/{id}/original", documents.original),
             web.get("/health", ops.health),
             web.get("/static/{path:.*}", assets.asset),

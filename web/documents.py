@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from rag.durable import bytes_in
 from rag.errors import RagError
+from rag.finding import find as find_words
 from rag.incoming import Job, document_id
 from rag.loaders import suffix
 from rag.protocol import validate
@@ -24,6 +25,8 @@ from .replies import reply
 
 # Characters of a text in one answer.
 MAX_TEXT = 1_000_000
+# Places of words in one answer.
+MAX_PLACES = 2_000
 # What a browser may show in its own window; it runs nothing of what stands in it.
 SHOWN = {"pdf": "application/pdf"}
 Start = Annotated[int, Field(ge=0)]
@@ -45,10 +48,16 @@ class Listing(BaseModel):
 class Span(BaseModel):
     start: Start = 0
     end: Start = MAX_TEXT
+    page: Annotated[int, Field(ge=1)] | None = None
+
+
+class Words(BaseModel):
+    q: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
 _LISTING = TypeAdapter(Listing)
 _SPAN = TypeAdapter(Span)
+_WORDS = TypeAdapter(Words)
 
 
 async def list_documents(request: web.Request) -> web.Response:
@@ -107,18 +116,28 @@ async def document(request: web.Request) -> web.Response:
 
 
 async def text(request: web.Request) -> web.Response:
-    """`GET /documents/{id}/text?start&end` → {"id", "start", "end", "text", "total", "pages"}, counted in characters.
+    """`GET /documents/{id}/text?start&end&page` → {"id", "start", "end", "text", "total", "pages"}, in characters.
 
-    `pages` are those that the part touches. A part is at most `MAX_TEXT` characters long; `end` says where it ends.
+    With a `page`, `start` and `end` count from where it begins. `pages` are those that the part touches. A part is at
+    most `MAX_TEXT` characters long; `end` says where it ends.
     """
     asked = validate(_SPAN, request.query)
     _, found = await _find(request)
     total = len(found.text)
-    start = min(asked.start, total)
-    end = max(start, min(asked.end, start + MAX_TEXT, total))
+    first = next((page.start for page in found.pages if page.number == asked.page), 0)
+    start = min(first + asked.start, total)
+    end = max(start, min(first + asked.end, start + MAX_TEXT, total))
     pages = [asdict(page) for page in found.pages if page.start < end and page.end > start]
     part = found.text[start:end]
     return reply({"id": found.id, "start": start, "end": end, "text": part, "total": total, "pages": pages})
+
+
+async def find(request: web.Request) -> web.Response:
+    """`GET /documents/{id}/find?q` → {"places": [[start, end], …], "more"}, the first `MAX_PLACES` in characters."""
+    asked = validate(_WORDS, request.query)
+    _, found = await _find(request)
+    places, more = await asyncio.to_thread(find_words, found.text, asked.q, MAX_PLACES)
+    return reply({"places": places, "more": more})
 
 
 async def original(request: web.Request) -> web.StreamResponse:
