@@ -18,9 +18,7 @@ from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
 from . import assets, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
-from .keys import CLOSING, SETTINGS, SOCKETS, STATE, VERSION
-from . import chat_ws, documents, jobs, middleware, ops, pages, search
-from .keys import ANSWERS, SETTINGS, SOCKETS, STATE, VERSION
+from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
