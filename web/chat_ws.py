@@ -124,7 +124,17 @@ class Connection:
         if len(asked) > MAX_WAITING:
             raise RagError("GEN-004", seconds=10 * len(asked))
         stream = Stream(message.message_id, self.session_id, time.monotonic)
-        self._put(Question(message.content, stream, threading.Event(), self.early_sources, self.thinking, self.answers))
+        self._put(
+            Question(
+                message.content,
+                stream,
+                threading.Event(),
+                self.early_sources,
+                self.thinking,
+                self.answers,
+                message.options,
+            )
+        )
 
     def _cancel(self, message_id: str) -> None:
         for question in self._questions():
