@@ -127,7 +127,12 @@ class Model:
         params.use_extra_bufts = extra_bufts
         params.vocab_only = vocab_only
         params.n_gpu_layers = gpu_layers
-        callback = lib.llama_progress_callback(lambda done, _: progress(done) is None)
+
+        def tell(done: float, _: object) -> bool:
+            progress(done)
+            return True
+
+        callback = lib.llama_progress_callback(tell)
         params.progress_callback = callback
         pointer = lib.llama_model_load_from_file(str(path).encode(), params)
         if not pointer:
