@@ -56,6 +56,7 @@ async def stats(request: web.Request) -> web.Response:
     body = {
         "version": request.app[VERSION],
         "status": state.status,
+        "now": round(figures.clock(), 1),
         "uptime_seconds": round(figures.uptime),
         "model": {
             "name": state.model,
