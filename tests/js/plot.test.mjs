@@ -32,12 +32,13 @@ test('a plot goes as far back as its points', () => {
 test('lines lie inside the plot, run from left to right and break at a pause', () => {
   const now = 3600;
   const points = [[now - 300, 0], [now - 290, 5], [now - 100, 10], [now, 2]];
-  const found = lines(points, now, 5, 10);
+  const frame = { minutes: 5, most: 10 };
+  const found = lines(points, now, frame);
   assert.deepEqual(found.map((line) => line.length), [2, 2]);
   const [first, , top, last] = found.flat();
   assert.ok(first[0] < last[0]);
   assert.ok(first[1] > top[1]);
   for (const [x, y] of found.flat()) assert.ok(x >= 0 && x <= 360 && y >= 0 && y <= 120);
-  assert.equal(lines(points, now, 5, 10, true).length, 4);
-  assert.deepEqual(lines([], now, 5, 10), []);
+  assert.equal(lines(points, now, { ...frame, apart: true }).length, 4);
+  assert.deepEqual(lines([], now, frame), []);
 });

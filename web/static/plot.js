@@ -3,7 +3,6 @@
 /** @typedef {[number, number]} Point seconds since 1970, value */
 
 const SVG = 'http://www.w3.org/2000/svg';
-const WIDTH = 360;
 const HEIGHT = 120;
 const LEFT = 50;
 const RIGHT = 8;
@@ -46,11 +45,13 @@ export function span(points, now) {
 
 /**
  * Lines through the points, in the coordinates of the plot; broken where there was a pause.
- * @param {Point[]} points @param {number} now @param {number} minutes @param {number} most @param {boolean} apart
+ * @param {Point[]} points
+ * @param {number} now
+ * @param {{minutes: number, most: number, width?: number, apart?: boolean}} frame
  * @returns {[number, number][][]}
  */
-export function lines(points, now, minutes, most, apart = false) {
-  const x = (at) => LEFT + (WIDTH - LEFT - RIGHT) * Math.min(1, Math.max(0, 1 - (now - at) / (60 * minutes)));
+export function lines(points, now, { minutes, most, width = 360, apart = false }) {
+  const x = (at) => LEFT + (width - LEFT - RIGHT) * Math.min(1, Math.max(0, 1 - (now - at) / (60 * minutes)));
   const y = (value) => HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * Math.min(1, Math.max(0, value / most));
   const found = [];
   points.forEach(([at, value], index) => {
@@ -86,22 +87,24 @@ export function draw(svg, { points, now, say, sayBack, sayNow, apart = false, un
   const marks = ticks(largest / size).map((mark) => mark * size);
   const most = marks.at(-1);
   const minutes = span(points, now);
+  // In the pixels of the page, so that its words stay as large as other words.
+  const width = Math.max(200, svg.clientWidth);
   const parts = marks.flatMap((mark) => {
     const y = HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * mark) / most;
     return [
-      make('line', { class: 'plot-grid', x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y }),
+      make('line', { class: 'plot-grid', x1: LEFT, x2: width - RIGHT, y1: y, y2: y }),
       make('text', { class: 'plot-text', x: LEFT - 6, y: y + 3.5, 'text-anchor': 'end' }, say(mark)),
     ];
   });
   const foot = HEIGHT - 6;
   parts.push(
     make('text', { class: 'plot-text', x: LEFT, y: foot }, sayBack(minutes)),
-    make('text', { class: 'plot-text', x: WIDTH - RIGHT, y: foot, 'text-anchor': 'end' }, sayNow),
+    make('text', { class: 'plot-text', x: width - RIGHT, y: foot, 'text-anchor': 'end' }, sayNow),
   );
-  for (const line of lines(points, now, minutes, most, apart)) {
+  for (const line of lines(points, now, { minutes, most, width, apart })) {
     if (line.length > 1) parts.push(make('polyline', { class: 'plot-line', points: line.map((place) => place.join(',')).join(' ') }));
     else parts.push(make('circle', { class: 'plot-dot', cx: line[0][0], cy: line[0][1], r: 2.5 }));
   }
-  svg.setAttribute('viewBox', `0 0 ${WIDTH} ${HEIGHT}`);
+  svg.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
   svg.replaceChildren(...parts);
 }
