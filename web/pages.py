@@ -59,7 +59,8 @@ def _sheets() -> list[str]:
 @functools.cache
 def _modules() -> list[str]:
     """The modules that the page needs at once: fetched side by side, not one import after the other."""
-    return sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js") if path.name != "main.js")
+    no_modules = ("main.js", "theme.js")
+    return sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js") if path.name not in no_modules)
 
 
 @functools.cache

@@ -136,8 +136,7 @@ def test_sentences_that_no_source_says_are_marked_and_a_source_opens_at_its_quot
 @in_english
 def test_the_way_to_answer_is_chosen_sent_and_kept(driver, scripted) -> None:
     page = Page(driver, scripted.url)
-    page.one("answers-select").send_keys("Answers: quoted")
-    page.until(lambda: page.status() == "Connected", 30)
+    page.choose("quote")
     page.ask("what is the answer")
     page.until(lambda: page.shown("assistant-message") and page.idle())
     assert "“the answer to all questions is 42” [1]" in page.one("assistant-message").text

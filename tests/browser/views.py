@@ -25,4 +25,20 @@ def documents(page: Page) -> None:
     page.until(lambda: page.shown("documents-panel"))
 
 
-VIEWS: dict[str, Callable[[Page], None]] = {"welcome": welcome, "answer": answer, "documents": documents}
+def settings(page: Page) -> None:
+    page.one("settings-button").click()
+    page.until(lambda: page.shown("settings-panel"))
+
+
+def stats(page: Page) -> None:
+    page.one("stats-button").click()
+    page.until(lambda: page.shown("plot") and page.one("stats-facts").text)
+
+
+VIEWS: dict[str, Callable[[Page], None]] = {
+    "welcome": welcome,
+    "answer": answer,
+    "documents": documents,
+    "settings": settings,
+    "stats": stats,
+}

@@ -11,7 +11,7 @@ import { Turn, fromTemplate } from './turn.js';
  * @typedef {object} Parts
  * @property {(turn: Turn) => void} touch paints the turn in the next frame
  * @property {() => boolean} isReady whether the model can be asked
- * @property {() => {answers?: string}} settings how the person wants answers
+ * @property {() => object|undefined} options how the person wants answers, for the next question
  * @property {() => void} onChange the connection or what is running has changed
  * @property {(turn: Turn) => void} onEnd an answer has ended
  */
@@ -32,7 +32,7 @@ export class Conversation {
     this.session = session;
     this.#parts = parts;
     this.#socket = new ChatSocket({
-      url: () => socketUrl(document.baseURI, { session, lang: lang(), ...parts.settings() }),
+      url: () => socketUrl(document.baseURI, { session, lang: lang() }),
       onState: (state) => this.#onState(state),
       onEvent: (event) => this.#onEvent(event),
     });
@@ -78,7 +78,7 @@ export class Conversation {
       if (this.#withServer()) turn.waitsFor = 'turn';
       else if (this.state !== 'open') turn.waitsFor = 'connection';
       else if (!this.#parts.isReady()) turn.waitsFor = 'model';
-      else turn.sent = this.#socket.ask({ messageId, content, sessionId: this.session });
+      else turn.sent = this.#socket.ask({ messageId, content, sessionId: this.session, options: this.#parts.options() });
     }
     this.#changed(...this.#live);
   }

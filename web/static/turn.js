@@ -3,6 +3,7 @@
  * node, so nothing in it can become markup.
  */
 
+import { showFigures } from './figures.js';
 import { label, name, relabel, t } from './i18n.js';
 import { inContext } from './sources.js';
 import { cutAt, hasEnded, splitAnswer } from './stream.js';
@@ -195,12 +196,7 @@ export class Turn {
     }[answer.phase];
     this.#show('.note', note);
     this.#reply.querySelector('.retry').hidden = answer.phase === 'done' && Boolean(text);
-    if (Number.isFinite(answer.end?.ms) && text) {
-      const seconds = (answer.end.ms / 1000).toFixed(1);
-      // Quotations need no tokens.
-      const { tokens } = answer.end;
-      this.#show('.stats', tokens ? 'stats' : 'seconds', { seconds, tokens });
-    }
+    if (text) showFigures(this.#reply.querySelector('.stats'), answer.end, Boolean(answer.thinking));
     this.#paintSources();
     if (answer.end?.grounded && text) this.#paintGrounded();
   }

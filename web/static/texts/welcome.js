@@ -14,19 +14,19 @@ export default {
     en: 'Example questions',
   },
   example_1: {
-    ko: 'RAG Standard는 무엇인가요?',
-    en: 'What is RAG Standard?',
-  },
-  example_2: {
     ko: '문서를 어떻게 추가하나요?',
     en: 'How do I add documents?',
   },
+  example_2: {
+    ko: '대화는 얼마나 오래 유지되나요?',
+    en: 'How long does a conversation last?',
+  },
   example_3: {
-    ko: '모델을 바꾸려면 어떻게 하나요?',
-    en: 'How do I change the model?',
+    ko: '파일 크기 제한은 얼마인가요?',
+    en: 'What is the size limit for document files?',
   },
   example_4: {
-    ko: '어떤 파일 형식을 읽을 수 있나요?',
-    en: 'Which file types can it read?',
+    ko: '포트는 어떻게 바꾸나요?',
+    en: 'How do I change the port?',
   },
 };
