@@ -1,11 +1,13 @@
 /** Wires the page: the parts know nothing of each other, this module tells each what the others said. */
 
+import { showChoice } from './chip.js';
 import { Composer } from './composer.js';
 import { Conversation } from './conversation.js';
 import { DocumentsPanel } from './documents.js';
 import { Follower } from './follow.js';
 import { Health } from './health.js';
 import { label, lang, pickLang, relabel, setLang, t } from './i18n.js';
+import { Selection } from './selection.js';
 import { newId } from './socket.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
@@ -41,6 +43,7 @@ function open(session) {
     },
   });
   shown = conversation;
+  selection.show(session);
   $('conversation').replaceChildren(conversation.element);
   $('announcer').textContent = '';
   showState();
@@ -75,9 +78,21 @@ function newChat() {
 
 // ---------------------------------------------------------------- the other parts
 
-const health = new Health($('notice'), () => shown.pump());
+const health = new Health($('notice'), () => {
+  shown.pump();
+  showFirstSteps();
+});
 const composer = new Composer($('composer'), { onAsk: ask, onStop: () => shown.stop() });
-const documents = new DocumentsPanel($('documents-panel'), () => health.read());
+const selection = new Selection(JSON.parse(stored('localStorage', 'chosen') ?? '{}'), (kept) =>
+  store('localStorage', 'chosen', JSON.stringify(kept)),
+);
+const documents = new DocumentsPanel($('documents-panel'), { opener: $('documents'), selection, onChange: () => health.read() });
+showChoice($('chosen'), selection, { onOpen: () => documents.open(), onClear: () => composer.focus() });
+
+/** Who has added nothing yet is told how. */
+async function showFirstSteps() {
+  $('first-steps').hidden = health.isLoading || !(await documents.isBare());
+}
 
 function speak(language) {
   setLang(language);
@@ -92,6 +107,7 @@ const clicks = {
   'new-chat': newChat,
   reconnect: () => shown.reconnect(),
   documents: () => documents.open(),
+  'first-documents': () => documents.open(),
   language() {
     speak(lang() === 'ko' ? 'en' : 'ko');
     store('localStorage', 'lang', lang());
