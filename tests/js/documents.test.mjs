@@ -49,8 +49,8 @@ test('a dropped folder is read to its end, with paths, and hidden folders are no
   ]);
   const items = [folder, entry('/4.md')].map((each) => ({ webkitGetAsEntry: () => each }));
   const all = await dropped({ items, files: [] });
-  assert.deepEqual(all.map(({ name }) => name), ['docs/1.md', 'docs/하위/2.md', 'docs/3.md', 'docs/locked.md', '.git/', '4.md']);
-  assert.equal(all[3].file, null);
+  assert.deepEqual(all.map(({ name }) => name), ['.git/', '4.md', 'docs/1.md', 'docs/3.md', 'docs/locked.md', 'docs/하위/2.md']);
+  assert.equal(all[4].file, null);
   assert.equal(sift(all, SUPPORTED).hidden, 1);
 });
 

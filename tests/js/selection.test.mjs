@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { MOST, Selection } from '../../web/static/selection.js';
+import { MOST, Selection, remembered } from '../../web/static/selection.js';
 
 test('a document is chosen and left out again, and each change is told', () => {
   const selection = new Selection();
@@ -51,4 +51,9 @@ test('the choices of conversations long past are forgotten', () => {
   }
   assert.equal(Object.keys(kept).length, 50);
   assert.ok('s59' in kept && !('s9' in kept));
+});
+
+test('what was kept may be damaged', () => {
+  for (const text of [null, '{', 'null', '[]', '7', '{"s": 7}']) assert.deepEqual(remembered(text), {});
+  assert.deepEqual(remembered('{"s": []}'), { s: [] });
 });

@@ -3,7 +3,7 @@
 import { lang, t } from './i18n.js';
 
 /** @typedef {import('./uploads.js').ErrorBody} ErrorBody */
-/** @typedef {{id: string, name: string}} Doomed */
+/** @typedef {{id: string, name: string, wasChosen?: boolean}} Doomed */
 
 export const UNDO_MS = 10_000;
 

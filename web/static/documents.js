@@ -200,7 +200,9 @@ export class DocumentsPanel {
   }
 
   #undo(...documents) {
-    for (const { id } of documents) this.#deletions.undo(id);
+    for (const { id, name: title, wasChosen } of documents) {
+      if (this.#deletions.undo(id) && wasChosen) this.#parts.selection.toggle(id, title);
+    }
     if (documents.length) this.#library.focus(documents.at(-1).id);
   }
 

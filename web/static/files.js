@@ -14,6 +14,8 @@
  * @property {string[]} endings of those
  */
 
+const ORDER = new Intl.Collator(undefined, { numeric: true });
+
 /** Not meant for people, such as what office programs leave beside an open file. @param {string} name */
 const isHidden = (name) => name.startsWith('.') || name.startsWith('~$');
 
@@ -46,8 +48,11 @@ export function sift(found, supported) {
   return sifted;
 }
 
+/** Browsers give the files of a folder in no order. @param {Found[]} found */
+const inOrder = (found) => found.sort((a, b) => ORDER.compare(a.name, b.name));
+
 /** @param {Iterable<File>} files of an input, which may have chosen a folder @returns {Found[]} */
-export const chosen = (files) => Array.from(files, (file) => ({ file, name: file.webkitRelativePath || file.name }));
+export const chosen = (files) => inOrder(Array.from(files, (file) => ({ file, name: file.webkitRelativePath || file.name })));
 
 /**
  * What was dropped. The browser empties `dataTransfer` when the event is over, so it is read before the first wait.
@@ -59,7 +64,7 @@ export async function dropped(dataTransfer) {
   if (!entries.length) return chosen(dataTransfer.files);
   const found = [];
   for (const entry of entries) await walk(entry, found);
-  return found;
+  return inOrder(found);
 }
 
 /** @param {FileSystemEntry} entry @param {Found[]} found */

@@ -212,8 +212,9 @@ export class Library {
       remove: (each) => {
         this.#errors.delete(id);
         const next = this.#neighbour(id);
-        if (selection.has(id)) selection.toggle(id, each.name);
-        deletions.add(each);
+        const wasChosen = selection.has(id);
+        if (wasChosen) selection.toggle(id, each.name);
+        deletions.add({ ...each, wasChosen });
         (next ?? this.#root.querySelector('.find')).focus();
       },
     };
@@ -261,15 +262,18 @@ class DocumentRow {
     part('.document-name').title = document.name;
     part('.document-type').textContent = document.type.toUpperCase();
     label(part('.document-facts'), 'document_facts', {
-      size: bytes(document.bytes, lang()),
+      size: together(bytes(document.bytes, lang())),
       passages: document.passages,
-      added: when(document.added, lang()),
+      added: together(when(document.added, lang())),
     });
     name(box, 'choose_document', { name: document.name });
     name(part('.document-download'), 'download_document', { name: document.name });
     name(part('.document-delete'), 'delete_document', { name: document.name });
   }
 }
+
+/** A value that is not to be broken between lines. @param {string} text */
+const together = (text) => text.replaceAll(' ', '\u00a0');
 
 /** The one link of the page that saves; rows have none, so that no text can ever become an address. @param {string} id */
 function download(id) {

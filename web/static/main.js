@@ -7,7 +7,7 @@ import { DocumentsPanel } from './documents.js';
 import { Follower } from './follow.js';
 import { Health } from './health.js';
 import { label, lang, pickLang, relabel, setLang, t } from './i18n.js';
-import { Selection } from './selection.js';
+import { Selection, remembered } from './selection.js';
 import { newId } from './socket.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
@@ -83,7 +83,7 @@ const health = new Health($('notice'), () => {
   showFirstSteps();
 });
 const composer = new Composer($('composer'), { onAsk: ask, onStop: () => shown.stop() });
-const selection = new Selection(JSON.parse(stored('localStorage', 'chosen') ?? '{}'), (kept) =>
+const selection = new Selection(remembered(stored('localStorage', 'chosen')), (kept) =>
   store('localStorage', 'chosen', JSON.stringify(kept)),
 );
 const documents = new DocumentsPanel($('documents-panel'), { opener: $('documents'), selection, onChange: () => health.read() });

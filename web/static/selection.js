@@ -7,6 +7,16 @@ export const MOST = 100;
 /** Conversations whose choice is kept. */
 const KEPT = 50;
 
+/** @param {string|null} text what was kept, which anybody may have changed @returns {Record<string, Chosen[]>} */
+export function remembered(text) {
+  try {
+    const kept = JSON.parse(text ?? '{}');
+    return Object.fromEntries(Object.entries(kept).filter(([, chosen]) => Array.isArray(chosen)));
+  } catch {
+    return {};
+  }
+}
+
 export class Selection {
   /** @type {Map<string, string>} */
   #names = new Map();
