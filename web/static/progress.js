@@ -10,7 +10,7 @@ const PAINT_MS = 150;
 /** A screen reader hears of progress this often at most. */
 const SPEAK_MS = 5_000;
 /** Rows at most, so that thousands of files do not make the page slow. */
-const SHOWN = { working: 8, waiting: 3, ended: 3, failed: 50 };
+const SHOWN = { working: 4, waiting: 2, ended: 3, failed: 50 };
 const NAMES = 200;
 
 /**
