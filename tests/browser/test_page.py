@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest

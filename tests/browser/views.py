@@ -40,4 +40,9 @@ def adding(page: Page) -> None:
     page.until(lambda: page.shown("undo"))
 
 
-VIEWS: dict[str, Callable[[Page], None]] = {"welcome": welcome, "answer": answer, "documents": documents, "adding": adding}
+VIEWS: dict[str, Callable[[Page], None]] = {
+    "welcome": welcome,
+    "answer": answer,
+    "documents": documents,
+    "adding": adding,
+}
