@@ -81,6 +81,10 @@ class Scripted:
     def go(self) -> None:
         self._loop.call_soon_threadsafe(self._go.set)
 
+    def set(self, event: asyncio.Event) -> None:
+        """Let what waits for the event go on."""
+        self._loop.call_soon_threadsafe(event.set)
+
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
 
