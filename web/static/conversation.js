@@ -14,6 +14,7 @@ import { Turn, fromTemplate } from './turn.js';
  * @property {() => {answers?: string}} settings how the person wants answers
  * @property {() => void} onChange the connection or what is running has changed
  * @property {(turn: Turn) => void} onEnd an answer has ended
+ * @property {(answer: import('./stream.js').Answer, number: number) => void} onCite a source of an answer is to be shown
  */
 
 export class Conversation {
@@ -63,7 +64,8 @@ export class Conversation {
    */
   ask(question, again) {
     const answer = newAnswer(newId(), question);
-    const turn = again ?? new Turn(answer, (failed) => this.ask(question, failed));
+    const { onCite } = this.#parts;
+    const turn = again ?? new Turn(answer, { onRetry: (failed) => this.ask(question, failed), onCite });
     if (again) again.begin(answer);
     else this.element.append(turn.element);
     this.#live.push(turn);

@@ -2,7 +2,7 @@
 
 import { label, name } from './i18n.js';
 import { citedSpans, inContext, isCited, placeOf, pointsIn, relevance, titleOf } from './passages.js';
-import { fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
 /** @typedef {import('./stream.js').Source} Source */
@@ -172,11 +172,10 @@ function fillPassage(passage, content, spans, around = { before: '', after: '' }
  */
 async function widen(card, source, content, spans) {
   const found = await inContext(source);
-  if (found.state === 'gone' || found.state === 'changed') {
-    const note = card.querySelector('.passage-note');
-    note.hidden = false;
-    label(note, `source_${found.state}`);
-  }
+  const why = { gone: 'source_gone', changed: 'source_changed' }[found.state];
+  const note = card.querySelector('.passage-note');
+  note.hidden = !why;
+  if (why) label(note, why);
   if (found.state !== 'here') return;
   const passage = card.querySelector('.passage');
   fillPassage(passage, content, spans, found);
