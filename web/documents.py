@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
@@ -17,7 +17,7 @@ from rag.incoming import Job, document_id
 from rag.loaders import suffix
 from rag.protocol import validate
 from rag.service import Index
-from rag.types import Document
+from rag.types import Document, SortKey
 
 from .keys import SETTINGS, STATE
 from .middleware import CONTENT_POLICY
@@ -36,6 +36,13 @@ class Listing(BaseModel):
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     page_size: Annotated[int, Field(ge=1, le=200)] = 50
     q: Annotated[str, Field(max_length=200)] = ""
+    sort: SortKey = "added"
+    order: Literal["asc", "desc", ""] = ""
+
+    @property
+    def descending(self) -> bool:
+        """Without an order: names from A on, of all else the most first."""
+        return self.order == "desc" or (not self.order and self.sort != "name")
 
 
 class Span(BaseModel):
@@ -54,17 +61,20 @@ _WORDS = TypeAdapter(Words)
 
 
 async def list_documents(request: web.Request) -> web.Response:
-    """`GET /documents?page&page_size&q` → {"documents": […], "total"}, the newest first, of those whose name holds `q`.
+    """`GET /documents?page&page_size&q&sort&order` → {"documents": […], "total"}, of those whose name holds `q`.
 
-    New documents that are being worked on stand first, with the state of their job as `status`, which is `stored` for
-    all others: those would survive a kill.
+    `sort` is `added` (the default), `name`, `size` or `passages`, `order` is `asc` or `desc`. New documents that are
+    being worked on stand first, with the state of their job as `status`, which is `stored` for all others: those would
+    survive a kill.
     """
     asked = validate(_LISTING, request.query)
     index = request.app[STATE].ready_index()
     coming = [job for job in index.ingester.working() if job.is_new and asked.q.casefold() in job.name.casefold()]
     first = (asked.page - 1) * asked.page_size
     rows = [_coming(job) for job in coming[first : first + asked.page_size]]
-    stored, total = await index.store.list_documents(asked.q, max(0, first - len(coming)), asked.page_size - len(rows))
+    stored, total = await index.store.list_documents(
+        asked.q, max(0, first - len(coming)), asked.page_size - len(rows), asked.sort, asked.descending
+    )
     return reply({"documents": rows + [_stored(document) for document in stored], "total": total + len(coming)})
 
 
