@@ -8,7 +8,7 @@ import { FEW, Library, address, isBare, read } from './library.js';
 import { Progress } from './progress.js';
 import { JobStream } from './send.js';
 import { store, stored } from './storage.js';
-import { fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
 import { Uploads } from './uploads.js';
 
 const REFRESH_MS = 2_000;

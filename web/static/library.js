@@ -3,7 +3,8 @@
 import { bytes, when } from './format.js';
 import { label, lang, name, t } from './i18n.js';
 import { MOST } from './selection.js';
-import { fillSolutions, fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
+import { fillSolutions } from './turn.js';
 
 /**
  * @typedef {object} StoredDocument

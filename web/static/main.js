@@ -11,9 +11,11 @@ import { optionsOf } from './preferences.js';
 import { Selection, remembered } from './selection.js';
 import { Settings } from './settings.js';
 import { newId } from './socket.js';
+import { SourcesPanel } from './sources.js';
 import { StatsPanel, readStats, showMachine } from './stats.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
+import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -43,11 +45,15 @@ function open(session) {
     options: () => optionsOf(settings.preferences, selection.idsOf(session)),
     onChange: () => conversation === shown && showState(),
     onEnd(turn) {
-      if (conversation === shown) $('announcer').textContent = turn.spoken;
+      if (conversation !== shown) return;
+      $('announcer').textContent = turn.spoken;
+      sources.follow(turn.answer);
     },
+    onCite: (answer, number) => sources.open(answer, number),
   });
   shown = conversation;
   selection.show(session);
+  sources.close();
   $('conversation').replaceChildren(conversation.element);
   $('announcer').textContent = '';
   showState();
@@ -97,10 +103,17 @@ const health = new Health($('notice'), async () => {
   if (told) showMachine($('machine'), told);
 });
 const composer = new Composer($('composer'), { onAsk: ask, onStop: () => shown.stop() });
+const viewer = new DocumentViewer($('viewer'));
+const sources = new SourcesPanel($('sources-panel'), (document, place) => viewer.open(document, place));
 const selection = new Selection(remembered(stored('localStorage', 'chosen')), (kept) =>
   store('localStorage', 'chosen', JSON.stringify(kept)),
 );
-const documents = new DocumentsPanel($('documents-panel'), { opener: $('documents'), selection, onChange: () => health.read() });
+const documents = new DocumentsPanel($('documents-panel'), {
+  opener: $('documents'),
+  selection,
+  onChange: () => health.read(),
+  onPreview: ({ id }) => viewer.open(id),
+});
 showChoice($('chosen'), selection, { onOpen: () => documents.open(), onClear: () => composer.focus() });
 
 /** Who has added nothing yet is told how. */
@@ -149,3 +162,4 @@ document.addEventListener('visibilitychange', () => document.visibilityState ===
 speak(lang());
 open(stored('sessionStorage', 'session') ?? newId());
 health.read();
+viewer.restore();

@@ -1,7 +1,8 @@
 /** Shows documents on their way in: one bar for all, a row for each that is worked on or has failed, the rest in numbers. */
 
 import { label, lang, name, t } from './i18n.js';
-import { fillSolutions, fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
+import { fillSolutions } from './turn.js';
 import { hasEnded } from './uploads.js';
 
 /** @typedef {import('./uploads.js').Item} Item */

@@ -3,29 +3,14 @@
  * node, so nothing in it can become markup.
  */
 
+import { chipsOf } from './chips.js';
 import { showFigures } from './figures.js';
-import { label, name, relabel, t } from './i18n.js';
-import { inContext } from './sources.js';
+import { label, name, t } from './i18n.js';
+import { titleOf } from './passages.js';
 import { cutAt, hasEnded, splitAnswer } from './stream.js';
+import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
-/** @typedef {import('./stream.js').Source} Source */
-
-/**
- * A copy of the first element in a `<template>`, its fixed texts in the current language.
- * @param {string} id
- * @returns {HTMLElement}
- */
-export function fromTemplate(id) {
-  const element = document.getElementById(id).content.firstElementChild.cloneNode(true);
-  relabel(element);
-  return element;
-}
-
-const score = (value) => `${Math.round(100 * Math.min(1, Math.max(0, Number(value) || 0)))}%`;
-
-/** @param {Source} source */
-const titleOf = (source) => String(source.title || source.metadata?.source || '?');
 
 export class Turn {
   /** @type {Answer} */
@@ -43,14 +28,14 @@ export class Turn {
   #thought = null;
   #tail = null;
   #settled = 0;
-  #onRetry;
+  #parts;
 
   /**
    * @param {Answer} answer
-   * @param {(turn: Turn) => void} onRetry
+   * @param {{onRetry: (turn: Turn) => void, onCite: (answer: Answer, number: number) => void}} parts
    */
-  constructor(answer, onRetry) {
-    this.#onRetry = onRetry;
+  constructor(answer, parts) {
+    this.#parts = parts;
     this.#question.textContent = answer.question;
     this.begin(answer);
   }
@@ -97,7 +82,7 @@ export class Turn {
   #openReply() {
     this.#reply = fromTemplate('reply-template');
     this.#reply.setAttribute('aria-busy', 'true');
-    this.#reply.querySelector('.retry').addEventListener('click', () => this.#onRetry(this));
+    this.#reply.querySelector('.retry').addEventListener('click', () => this.#parts.onRetry(this));
     this.#question.after(this.#reply);
     this.#thought = document.createTextNode('');
     this.#reply.querySelector('.thought').append(this.#thought);
@@ -160,16 +145,8 @@ export class Turn {
     button.className = 'citation';
     button.textContent = `[${number}]`;
     name(button, 'open_source', { n: String(number), title: titleOf(this.answer.sources[number - 1]) });
-    button.addEventListener('click', () => this.#openSource(number));
+    button.addEventListener('click', () => this.#parts.onCite(this.answer, number));
     return button;
-  }
-
-  #openSource(number) {
-    this.#paintSources();
-    const source = this.#reply.querySelectorAll('.source')[number - 1];
-    source.open = true;
-    source.querySelector('summary').focus({ preventScroll: true });
-    source.scrollIntoView({ block: 'nearest' });
   }
 
   #paintSources() {
@@ -178,9 +155,8 @@ export class Turn {
     if (!sources?.length || !section.hidden) return;
     section.hidden = false;
     label(section.querySelector('.sources-title'), 'sources', { n: sources.length });
-    section.querySelector('ol').append(
-      ...sources.map((source, index) => sourceItem(source, index + 1, () => this.answer.text.includes(`[${index + 1}]`))),
-    );
+    const chips = chipsOf(this.answer, (number) => this.#parts.onCite(this.answer, number));
+    section.querySelector('ol').append(...chips);
   }
 
   #paintEnd(text) {
@@ -237,41 +213,4 @@ export function fillSolutions(list, solutions) {
     item.textContent = solution;
     list.append(item);
   }
-}
-
-/**
- * @param {Source} source
- * @param {number} number
- * @param {() => boolean} isCited
- */
-function sourceItem(source, number, isCited) {
-  const item = fromTemplate('source-template');
-  item.querySelector('.source-number').textContent = `[${number}]`;
-  item.querySelector('.source-title').textContent = titleOf(source);
-  const page = source.metadata?.page;
-  const pageElement = item.querySelector('.source-page');
-  pageElement.hidden = !page;
-  if (page) label(pageElement, 'source_page', { page });
-  item.querySelector('.source-score').textContent = score(source.score);
-  const passage = item.querySelector('.passage');
-  passage.textContent = String(source.content ?? '');
-  item.querySelector('.source').addEventListener('toggle', () => isCited() && widen(passage, source));
-  item.querySelector('.source-file').textContent = String(source.metadata?.source ?? '');
-  return item;
-}
-
-/**
- * Shows what stands around a cited text, which is highlighted.
- * @param {HTMLElement} passage
- * @param {Source} source
- */
-async function widen(passage, source) {
-  if (passage.firstElementChild) return;
-  const found = await inContext(source);
-  if (!found) return;
-  const quote = document.createElement('mark');
-  quote.textContent = found.quote;
-  passage.replaceChildren(found.before, quote, found.after);
-  const above = quote.getBoundingClientRect().top - passage.getBoundingClientRect().top;
-  passage.scrollTop += above - passage.clientHeight / 4;
 }
