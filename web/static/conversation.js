@@ -63,7 +63,12 @@ export class Conversation {
    */
   ask(question, again) {
     const answer = newAnswer(newId(), question);
-    const turn = again ?? new Turn(answer, (failed) => this.ask(question, failed));
+    const turn =
+      again ??
+      new Turn(answer, {
+        onRetry: (other) => this.ask(other.answer.question, other),
+        onEdit: (other, text) => this.ask(text, other),
+      });
     if (again) again.begin(answer);
     else this.element.append(turn.element);
     this.#live.push(turn);

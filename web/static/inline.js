@@ -6,49 +6,23 @@
  * the beginning of a long text is settled while its end is still being written.
  */
 
-/** @typedef {{kind: 'text', text: string, at: number}} Text `at`: its place in the whole answer, in UTF-16 units */
-/**
- * @typedef {object} Node an element to paint; `firm` of its children never change again
- * @property {string} kind
- * @property {(Node|Text)[]} [children]
- * @property {number} [firm]
- * @property {Source} [source] the text whose inline elements its children are
- */
-/**
- * @typedef {object} Source
- * @property {string} text
- * @property {[number, number][]} map where pieces of the text begin: in the text, and in the whole answer
- * @property {number} read what is before this has become firm children
- * @property {boolean} closed no more text will come
- */
+import { ADDRESS, AUTOLINK, TARGET, hrefOf, withoutEnd } from './address.js';
+import { Emphasis, REACH } from './emphasis.js';
+import { texts } from './source.js';
 
-export const REACH = 2_000;
+/** @typedef {import('./source.js').Node} Node */
+/** @typedef {import('./source.js').Source} Source */
+
 /** A text node grows up to this before another begins. */
 const PIECE = 1_000;
-const DEPTH = 20;
 
 const SPECIAL = /[\\`*_~[<$“]|!\[|https?:\/\//g;
 const SPACE = /\s/u;
-const PUNCTUATION = /[\p{P}\p{S}]/u;
-const WIDE = /[\p{sc=Hangul}\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}]/u;
 /** What may become a marker with the next token is not shown before. */
 const HELD = /(?:[*_~`\\]|!?\[\d{0,3})+$/;
 const CITATION = /\[(\d{1,3})\]/y;
 const QUOTED = /”\s?\[\d{1,3}\]/y;
-const TARGET = /\(\s*(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*))(?:\s+(?:"[^"\n]*"|'[^'\n]*'))?\s*\)/y;
-const AUTOLINK = /<((?:https?:\/\/|mailto:)[^\s<>]+)>/y;
-const ADDRESS = /https?:\/\/[\w\-.~:/?#@!$&'()+,;=%]+/y;
 const ESCAPED = /[!-/:-@[-`{-~]/;
-
-/** @param {string} text @param {number} at its place in the answer @returns {Source} */
-export const sourceOf = (text, at) => ({ text, map: [[0, at]], read: 0, closed: false });
-
-/** @param {Source} source @param {string} text @param {number} at */
-export function extend(source, text, at) {
-  const [start, from] = source.map.at(-1);
-  if (from + source.text.length - start !== at) source.map.push([source.text.length, at]);
-  source.text += text;
-}
 
 /**
  * Adds to the children what has become certain, and what the rest looks like as far as it is written.
@@ -65,20 +39,6 @@ export function readInline(node, count) {
   source.read = scan.read;
 }
 
-/** @param {Source} source @param {number} from @param {number} to @returns {Text[]} one for each piece in a row */
-export function texts({ text, map }, from, to) {
-  const found = [];
-  let piece = map.length - 1;
-  while (piece > 0 && map[piece][0] > from) piece--;
-  for (; from < to; piece++) {
-    const [start, at] = map[piece];
-    const end = Math.min(to, map[piece + 1]?.[0] ?? to);
-    if (end > from) found.push({ kind: 'text', text: text.slice(from, end), at: at + from - start });
-    from = Math.max(from, end);
-  }
-  return found;
-}
-
 /** One pass over a text from `from` to `to`; `items` are what it found. */
 class Scan {
   #source;
@@ -88,8 +48,7 @@ class Scan {
   #count;
   #open;
   #links;
-  /** Runs of `*`, `_` and `~~` that may still open something. */
-  #marks = [];
+  #emphasis;
   #undecided = false;
 
   constructor(source, from, to, count, items = [], links = true) {
@@ -101,6 +60,7 @@ class Scan {
     this.#open = !source.closed && links;
     this.#links = links;
     this.items = items;
+    this.#emphasis = new Emphasis(items);
     this.firm = items.length;
   }
 
@@ -113,7 +73,7 @@ class Scan {
       this.#plain(at, next);
       at = next < this.#to ? this.#special(next) : next;
     }
-    if (this.#open) this.#closeForNow();
+    if (this.#open) this.#emphasis.closeFrom(this.#text.lastIndexOf('\n', this.#to - 1));
     return this.items;
   }
 
@@ -139,8 +99,7 @@ class Scan {
   }
 
   #settle(at) {
-    while (this.#marks.length && at - this.#marks[0].from > REACH) this.#marks.shift();
-    if (this.#undecided || this.#marks.length || !this.#links) return;
+    if (this.#undecided || this.#emphasis.isOpen(at) || !this.#links) return;
     this.firm = this.items.length;
     this.read = at;
   }
@@ -277,8 +236,7 @@ class Scan {
       this.#element('link', at + 1, at + found[0].length - 1, { address: found[1], href: hrefOf(found[1]), bare: true });
       return at + found[0].length;
     }
-    let address = found[0].replace(/[.,:;!?']+$/, '');
-    while (address.endsWith(')') && address.split(')').length > address.split('(').length) address = address.slice(0, -1);
+    const address = withoutEnd(found[0]);
     const whole = at + found[0].length === this.#to && this.#open;
     this.#element('link', at, at + address.length, { address, href: whole ? '' : hrefOf(address), bare: true });
     if (whole) this.#undecided = true;
@@ -327,83 +285,14 @@ class Scan {
     return -1;
   }
 
-  // ---------------------------------------------------------------- emphasis
-
   #run(at, sign) {
-    let count = this.#length(at, sign);
-    const end = at + count;
+    const end = at + this.#length(at, sign);
     if (end === this.#to && this.#open) this.#undecided = true;
+    if (sign === '~' && end - at !== 2) return this.#push(at, end);
     const before = [...this.#text.slice(Math.max(0, at - 2), at)].at(-1) ?? ' ';
     const after = end < this.#to ? String.fromCodePoint(this.#text.codePointAt(end)) : ' ';
-    const left = flanks(before, after);
-    const right = flanks(after, before);
-    const opens = left && (sign !== '_' || !right || PUNCTUATION.test(before));
-    const closes = right && (sign !== '_' || !left || PUNCTUATION.test(after));
-    if (sign === '~' && count !== 2) return this.#push(at, end);
-    if (closes) count -= this.#close(sign, count, opens, at);
-    if (count) {
-      for (const piece of texts(this.#source, end - count, end)) this.items.push({ ...piece, mark: true });
-      if (opens) this.#marks.push({ sign, count, from: at, both: opens && closes, item: this.items.at(-1) });
-      if (this.#marks.length > DEPTH) this.#marks.shift();
-    }
+    this.#emphasis.run(sign, at, texts(this.#source, at, end), before, after);
     this.#settle(end);
     return end;
-  }
-
-  /** Closes what runs before this one opened. @returns {number} how many signs were used */
-  #close(sign, count, both, at) {
-    let used = 0;
-    for (let i = this.#marks.length - 1; i >= 0 && used < count; ) {
-      const mark = this.#marks[i];
-      const left = count - used;
-      const three = (mark.both || both) && (mark.count + left) % 3 === 0 && (mark.count % 3 || left % 3);
-      if (mark.sign !== sign || three || at - mark.from > REACH) {
-        i--;
-        continue;
-      }
-      this.#marks.length = i + 1;
-      used += this.#wrap(mark, Math.min(left, mark.count));
-      if (mark.count) continue;
-      this.#marks.pop();
-      i--;
-    }
-    return used;
-  }
-
-  /** @returns {number} how many signs of the mark were used */
-  #wrap(mark, most) {
-    const use = most > 1 ? 2 : 1;
-    const kind = mark.sign === '~' ? 'del' : use === 2 ? 'strong' : 'em';
-    const place = this.items.lastIndexOf(mark.item);
-    const children = this.items.splice(place + 1);
-    mark.count -= use;
-    mark.item.text = mark.item.text.slice(use);
-    if (!mark.count) this.items.length = place;
-    if (children.length) this.items.push({ kind, children, firm: 0 });
-    return use;
-  }
-
-  /** What is still open at the end is shown as if it were closed there. */
-  #closeForNow() {
-    for (const mark of this.#marks.reverse()) {
-      if (!this.#lineIsOpen(mark.from)) continue;
-      while (mark.count) this.#wrap(mark, mark.count);
-    }
-  }
-}
-
-/** Whether a run of marks between the two letters may open something. */
-function flanks(before, after) {
-  if (SPACE.test(after)) return false;
-  return !PUNCTUATION.test(after) || SPACE.test(before) || PUNCTUATION.test(before) || WIDE.test(before);
-}
-
-/** @param {string} address @returns {string} the address in its plain form if a person may go there; otherwise "" */
-export function hrefOf(address) {
-  if (!/^(?:https?:\/\/|mailto:)/i.test(address)) return '';
-  try {
-    return new URL(address).href;
-  } catch {
-    return '';
   }
 }

@@ -6,27 +6,15 @@
  * once. A line whose beginning does not yet tell what it is waits; then its text goes on into its block letter by letter.
  */
 
-import { extend, readInline, sourceOf, texts } from './inline.js';
+import { readInline } from './inline.js';
+import { FENCE, FORMULA, HEADING, ITEM, RULE, containerOf, indentOf, interrupts, isBlank, isOpenEnded } from './lines.js';
+import { goesOn, quotationOf, shortOf, startsWith } from './quotations.js';
+import { append, extend, sourceOf } from './source.js';
+import { asParagraph, belongs, belowHead, newTable, readRow } from './tables.js';
 
-/** @typedef {import('./inline.js').Node} Node */
+/** @typedef {import('./source.js').Node} Node */
 
 const DEPTH = 12;
-/** Letters of code in one text node. */
-const PIECE = 2_000;
-
-const MARKERS = /^(?:\s*(?:>|[-+*](?=\s)|\d{1,9}[.)](?=\s)))*\s*/;
-const OPEN_ENDED = /^(?:#{1,6}\s*|[-+*_\s]*|[|:\s-]*|\d{1,9}[.)]?\s*|\[[ xX]?\]?\s*|[`~]{1,2}|(?:`{3,}|~{3,}|\$\$|\\\[).*|\$|\\)$/;
-const ITEM = /^([-+*]|(\d{1,9})[.)])(?:\s+(?:\[([ xX])\]\s+)?(?=\S)|\s*$)/;
-const RULE = /^([-*_])(?:\s*\1){2,}\s*$/;
-const HEADING = /^(#{1,6})(?:\s+|$)/;
-const FENCE = /^(`{3,}(?=[^`]*$)|~{3,})\s*([^\s`]*)/;
-const DELIMITERS = /^\|?(?:\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?\s*$/;
-const FORMULA = /^(?:\$\$|\\\[)/;
-const SHORT = /^\*\*([^*]+)\*\*\s*$/;
-
-const isBlank = (text) => text.trim() === '';
-const indentOf = (text) => text.length - text.trimStart().length;
-
 export class Markdown {
   /** @type {Node} */
   root = { kind: 'root', children: [], firm: 0 };
@@ -93,7 +81,7 @@ export class Markdown {
     if (leaf?.candidates?.some((lines) => lines[leaf.lines]?.startsWith(line))) return false;
     if (!leaf && this.#quotations.some((lines) => lines[0].startsWith(line))) return false;
     if (this.#isFirst && this.#quotations.length && line.startsWith('*')) return false;
-    return !OPEN_ENDED.test(line.replace(MARKERS, '')) && !/^[\s>]*$/.test(line);
+    return !isOpenEnded(line);
   }
 
   // ---------------------------------------------------------------- a line begins
@@ -103,13 +91,14 @@ export class Markdown {
     const first = this.#isFirst;
     if (!isBlank(line)) this.#isFirst = false;
     this.#inside = true;
-    if (this.#literal(line) || (first && this.#short(line))) return;
+    if (this.#literal(line, first)) return;
     let { depth, at } = this.#continued(line);
     const unmatched = depth < this.#open.length;
     if (!unmatched && this.#verbatim(line, at)) return;
     const opened = [];
     for (let rest = line.slice(at); depth + opened.length < DEPTH; rest = line.slice(at)) {
-      const container = this.#container(rest, at + this.#at, depth, opened.length > 0);
+      const inParagraph = !unmatched && !opened.length && this.#leaf?.kind === 'paragraph';
+      const container = containerOf(rest, inParagraph);
       if (!container) break;
       opened.push(container);
       at += container.width;
@@ -118,7 +107,7 @@ export class Markdown {
     const rest = line.slice(at + lead);
     at += lead;
     if (isBlank(rest) && !opened.length) return this.#blank(depth);
-    const lazy = unmatched && !opened.length && this.#leaf?.kind === 'paragraph' && !this.#interrupts(rest);
+    const lazy = unmatched && !opened.length && this.#leaf?.kind === 'paragraph' && !interrupts(rest);
     if (!lazy) {
       if (unmatched || opened.length) this.#closeTo(depth, opened);
       for (const container of opened) this.#enter(container);
@@ -149,24 +138,6 @@ export class Markdown {
     return { depth, at };
   }
 
-  /** A container that begins here, or null. */
-  #container(rest, at, depth, nested) {
-    const lead = indentOf(rest);
-    const text = rest.slice(lead);
-    if (text[0] === '>') return { kind: 'quote', width: lead + 1 + Number(/\s/.test(text[1] ?? '')) };
-    const found = ITEM.exec(text);
-    if (!found || RULE.test(text)) return null;
-    const [whole, marker, number, task] = found;
-    const inParagraph = !nested && depth === this.#open.length && this.#leaf?.kind === 'paragraph';
-    if (inParagraph && (isBlank(text.slice(marker.length)) || (number && Number(number) !== 1))) return null;
-    const start = number === undefined ? null : Number(number);
-    const box = task === undefined ? 0 : 4;
-    const gap = whole.length - marker.length - box;
-    const width = lead + marker.length + (gap > 5 || gap < 1 ? 1 : gap) + box;
-    const indent = lead + marker.length + (gap > 5 || gap < 1 ? 1 : gap);
-    return { kind: 'item', width, marker: lead, indent, sign: marker.at(-1), start, task: task && task !== ' ', box };
-  }
-
   /** Closes what the line does not continue; a list stays open for its next item. */
   #closeTo(depth, opened) {
     const list = this.#open[depth - 1];
@@ -176,10 +147,10 @@ export class Markdown {
     this.#open.length = list.kind === 'list' && !goesOn ? depth - 1 : depth;
   }
 
-  #enter({ kind, marker, indent, sign, start, task, box }) {
+  #enter({ kind, marker, indent, sign, start, task }) {
     if (kind === 'quote') return this.#open.push(this.#add({ kind, children: [], firm: 0 }));
     if (this.#open.at(-1).kind !== 'list') this.#open.push(this.#add({ kind: 'list', sign, start, children: [], firm: 0 }));
-    this.#open.push(this.#add({ kind, marker, indent, task: box ? Boolean(task) : null, children: [], firm: 0 }));
+    this.#open.push(this.#add({ kind, marker, indent, task, children: [], firm: 0 }));
   }
 
   #add(node) {
@@ -204,20 +175,20 @@ export class Markdown {
     if (quote > 0) this.#open.length = this.#open[quote - 1].kind === 'list' ? quote - 1 : quote;
   }
 
-  #interrupts(rest) {
-    return [HEADING, FENCE, RULE, FORMULA, /^\|/].some((start) => start.test(rest));
-  }
-
   #block(rest, at) {
-    if (this.#leaf?.kind === 'table' && this.#tableLine(rest, at)) return;
-    if (this.#leaf?.kind === 'paragraph' && this.#tableBelow(rest)) return;
+    if (this.#leaf?.kind === 'table') {
+      if (belongs(this.#leaf, rest, at)) return;
+      if (!this.#leaf.align) this.#replace(asParagraph(this.#leaf));
+    }
+    const table = this.#leaf?.kind === 'paragraph' ? belowHead(this.#leaf, rest) : null;
+    if (table) return this.#replace(table);
     const heading = HEADING.exec(rest);
     const fence = FENCE.exec(rest);
     if (RULE.test(rest)) this.#start({ kind: 'rule', children: [], firm: 0 });
     else if (heading) this.#heading(heading, rest, at);
     else if (fence) this.#start({ kind: 'code', fence: fence[1], language: fence[2], lead: 0, children: [], firm: 0 });
     else if (FORMULA.test(rest)) this.#formula(rest, at);
-    else if (rest[0] === '|' && !this.#leaf?.isNoTable) this.#table(rest, at);
+    else if (rest[0] === '|' && !this.#leaf?.isNoTable) this.#start(newTable(rest, at));
     else if (this.#leaf?.kind === 'paragraph') {
       this.#leaf.lines++;
       extend(this.#leaf.source, rest, at);
@@ -263,88 +234,19 @@ export class Markdown {
     return true;
   }
 
-  /** A quotation that was announced, line for line. @returns {boolean} */
-  #literal(line) {
-    let leaf = this.#leaf;
-    if (!leaf && line.startsWith('“') && this.#quotations.some(([first]) => first === line)) {
+  /** A quotation that was announced, or the short answer above it. @returns {boolean} */
+  #literal(line, isFirst) {
+    const short = isFirst && this.#quotations.length ? shortOf(line, this.#at) : null;
+    if (short) return Boolean(this.#add(short));
+    if (!this.#leaf && startsWith(this.#quotations, line)) {
       this.#open.length = 1;
-      leaf = this.#start({ kind: 'quotation', lines: 0, candidates: this.#quotations, children: [], firm: 0 });
+      this.#start(quotationOf(this.#quotations));
     }
-    if (!leaf?.candidates) return false;
-    leaf.candidates = leaf.candidates.filter((lines) => lines[leaf.lines] === line);
-    if (!leaf.candidates.length) {
-      this.#close();
-      return false;
-    }
-    leaf.lines++;
-    const isLast = leaf.candidates.some((lines) => lines.length === leaf.lines);
-    const cited = isLast ? / \[(\d+)\]$/.exec(line) : null;
-    append(leaf, cited ? line.slice(0, cited.index + 1) : line, this.#at);
-    if (cited) {
-      const at = this.#at + cited.index + 1;
-      leaf.children.push({ kind: 'citation', number: Number(cited[1]), at, length: cited[0].length - 1 });
-      this.#leaf = null;
-    }
-    return true;
-  }
-
-  /** The short answer above quotations is a document's own words too. @returns {boolean} */
-  #short(line) {
-    const found = this.#quotations.length ? SHORT.exec(line) : null;
-    if (!found) return false;
-    const children = texts(sourceOf(found[1], this.#at + 2), 0, found[1].length);
-    this.#add({ kind: 'paragraph', children: [{ kind: 'strong', children, firm: 0 }], firm: 1 });
-    return true;
-  }
-
-  // ---------------------------------------------------------------- tables
-
-  #table(rest, at) {
-    this.#start({ kind: 'table', align: null, hasEdge: true, children: [], firm: 0 });
-    this.#row(rest, at);
-  }
-
-  #row(rest, at) {
-    const table = this.#leaf;
-    table.firm = table.children.length;
-    table.children.push({ kind: 'row', isHead: !table.align, table, text: rest, at, closed: false, children: [], firm: 0 });
-  }
-
-  /** @returns {boolean} whether the line below a table's row belongs to it */
-  #tableLine(rest, at) {
-    const table = this.#leaf;
-    if (!table.align && DELIMITERS.test(rest) && rest.includes('-')) {
-      table.align = alignments(rest);
-      table.children[0].isRead = false;
-      return true;
-    }
-    if (table.align && (rest[0] === '|' || (!table.hasEdge && cells(rest, 0).length > 1))) {
-      this.#row(rest, at);
-      return true;
-    }
-    if (!table.align) this.#toParagraph();
-    return false;
-  }
-
-  /** A paragraph of one line becomes the head of the table that begins below it. @returns {boolean} */
-  #tableBelow(rest) {
-    const { source, lines } = this.#leaf;
-    if (lines !== 1 || !rest.includes('|') || !DELIMITERS.test(rest) || !source.text.includes('|')) return false;
-    const head = source.text.trimEnd();
-    if (cells(head, 0).length !== alignments(rest).length) return false;
-    const table = this.#replace({ kind: 'table', align: null, hasEdge: false, children: [], firm: 0 });
-    this.#row(head, source.map[0][1]);
-    table.children[0].closed = true;
-    table.align = alignments(rest);
-    return true;
-  }
-
-  /** What looked like the first row of a table was text. */
-  #toParagraph() {
-    const { text, at } = this.#leaf.children[0];
-    const source = sourceOf(text, at);
-    this.#replace({ kind: 'paragraph', lines: 1, isNoTable: true, source, children: [], firm: 0 });
-    extend(source, '\n', at + text.length);
+    if (this.#leaf?.kind !== 'quotation') return false;
+    const found = goesOn(this.#leaf, line, this.#at);
+    if (found === 'end') this.#leaf = null;
+    else if (found === 'no') this.#close();
+    return found !== 'no';
   }
 
   // ---------------------------------------------------------------- the rest of a line, and its end
@@ -379,7 +281,7 @@ export class Markdown {
 
   /** Nothing more comes to the open block. */
   #close() {
-    if (this.#leaf?.kind === 'table' && !this.#leaf.align) this.#toParagraph();
+    if (this.#leaf?.kind === 'table' && !this.#leaf.align) this.#replace(asParagraph(this.#leaf));
     const leaf = this.#leaf;
     this.#leaf = null;
     if (leaf?.kind === 'table') leaf.children.at(-1).closed = true;
@@ -392,47 +294,3 @@ export class Markdown {
 
 /** Line ends of one letter each; no offset changes. */
 const plain = (text) => text.replaceAll('\r', ' ');
-
-/** Adds text to a block that is shown as it is. */
-function append(node, text, at) {
-  const last = node.children.at(-1);
-  if (last && last.at + last.text.length === at && last.text.length < PIECE) last.text += text;
-  else if (text) {
-    node.firm = node.children.length;
-    node.children.push({ kind: 'text', text, at });
-  }
-}
-
-/** @returns {('left'|'center'|'right'|'')[]} */
-function alignments(line) {
-  return cells(line, 0).map(({ text }) => {
-    const [left, right] = [text.startsWith(':'), text.endsWith(':')];
-    return left && right ? 'center' : right ? 'right' : left ? 'left' : '';
-  });
-}
-
-/** The cells of a row with their places. @param {string} line @param {number} at */
-function cells(line, at) {
-  const found = [];
-  let from = /^\s*\|?/.exec(line)[0].length;
-  for (let i = from; i <= line.length; i++) {
-    if (line[i] === '\\') i++;
-    else if (i === line.length ? line.slice(from).trim() : line[i] === '|') {
-      const raw = line.slice(from, i);
-      found.push({ text: raw.trim(), at: at + from + indentOf(raw) });
-      from = i + 1;
-    }
-  }
-  return found;
-}
-
-/** A row's cells from its text, as far as it is written. */
-function readRow(row) {
-  if (row.isRead) return;
-  row.isRead = row.closed;
-  const { align } = row.table;
-  row.children = cells(row.text, row.at).map(({ text, at }, column) => {
-    const source = { ...sourceOf(text, at), closed: true };
-    return { kind: 'cell', isHead: row.isHead, align: align?.[column] ?? '', source, children: [], firm: 0 };
-  });
-}
