@@ -62,6 +62,8 @@ export class Turn {
   begin(answer) {
     this.answer = answer;
     this.sent = this.stopping = false;
+    this.#root.querySelector('.edit-box')?.remove();
+    this.#question.hidden = false;
     this.#question.textContent = answer.question;
     this.#reply?.remove();
     this.#reply = this.#painted = this.#thought = this.#painter = null;
