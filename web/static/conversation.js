@@ -14,6 +14,7 @@ import { Turn, fromTemplate } from './turn.js';
  * @property {() => {answers?: string}} settings how the person wants answers
  * @property {() => void} onChange the connection or what is running has changed
  * @property {(turn: Turn) => void} onEnd an answer has ended
+ * @property {(answer: import('./stream.js').Answer, number: number) => void} onCite a source of an answer is to be shown
  */
 
 export class Conversation {
@@ -68,6 +69,7 @@ export class Conversation {
       new Turn(answer, {
         onRetry: (other) => this.ask(other.answer.question, other),
         onEdit: (other, text) => this.ask(text, other),
+        onCite: this.#parts.onCite,
       });
     if (again) again.begin(answer);
     else this.element.append(turn.element);

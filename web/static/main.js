@@ -7,8 +7,10 @@ import { Follower } from './follow.js';
 import { Health } from './health.js';
 import { label, lang, pickLang, relabel, setLang, t } from './i18n.js';
 import { newId } from './socket.js';
+import { SourcesPanel } from './sources.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
+import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
 const answers = $('answers');
@@ -36,10 +38,14 @@ function open(session) {
     settings: () => ({ answers: answers.value }),
     onChange: () => conversation === shown && showState(),
     onEnd(turn) {
-      if (conversation === shown) $('announcer').textContent = turn.spoken;
+      if (conversation !== shown) return;
+      $('announcer').textContent = turn.spoken;
+      sources.follow(turn.answer);
     },
+    onCite: (answer, number) => sources.open(answer, number),
   });
   shown = conversation;
+  sources.close();
   $('conversation').replaceChildren(conversation.element);
   $('announcer').textContent = '';
   showState();
@@ -77,6 +83,8 @@ function newChat() {
 const health = new Health($('notice'), () => shown.pump());
 const composer = new Composer($('composer'), { onAsk: ask, onStop: () => shown.stop() });
 const documents = new DocumentsPanel($('documents-panel'), () => health.read());
+const viewer = new DocumentViewer($('viewer'));
+const sources = new SourcesPanel($('sources-panel'), (document, place) => viewer.open(document, place));
 
 function speak(language) {
   setLang(language);
@@ -112,3 +120,4 @@ document.addEventListener('visibilitychange', () => document.visibilityState ===
 speak(lang());
 open(stored('sessionStorage', 'session') ?? newId());
 health.read();
+viewer.restore();
