@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { citedSpans, claimsOf, inContext, indexAfter, isCited, placeOf, pointsIn, relevance } from '../../web/static/passages.js';
+import { citedSpans, claimsOf, inContext, indexAfter, placeOf, pointsIn, relevance } from '../../web/static/passages.js';
 
 const text = `${'🙂'.repeat(400)}보증은 24개월입니다.${'끝'.repeat(400)}`;
 const source = {
@@ -77,12 +77,6 @@ test('where no sentence stands out, all of the source is marked', () => {
 test('a claim is the sentence before its citation, in its line', () => {
   assert.deepEqual(claimsOf('First. Second one [2]. Third [1].\nFourth.[1] Fifth [1]', 1), ['Third', 'Fourth.', 'Fifth']);
   assert.deepEqual(claimsOf('[1] at the beginning', 1), []);
-});
-
-test('a source counts as cited by the word of the server, or where the answer names it', () => {
-  assert.ok(isCited('', { metadata: { cited: true } }, 1));
-  assert.ok(isCited('so it is [2].', {}, 2));
-  assert.ok(!isCited('so it is [2].', { metadata: { cited: false } }, 1));
 });
 
 test('relevance is a number from 0 to 100, and a word', () => {

@@ -1,7 +1,8 @@
 /** The row of sources under an answer. */
 
+import { citedIn } from './citations.js';
 import { label, name } from './i18n.js';
-import { isCited, titleOf } from './passages.js';
+import { titleOf } from './passages.js';
 import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
@@ -16,7 +17,7 @@ export function chipsOf(answer, onOpen) {
     const number = index + 1;
     const item = fromTemplate('chip-template');
     const chip = item.querySelector('.chip');
-    chip.classList.toggle('cited', isCited(answer.text, source, number));
+    chip.classList.toggle('cited', citedIn(answer).has(number));
     chip.querySelector('.source-number').textContent = `[${number}]`;
     chip.querySelector('.chip-title').textContent = titleOf(source);
     const page = source.metadata?.page;

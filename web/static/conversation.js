@@ -65,8 +65,13 @@ export class Conversation {
    */
   ask(question, again) {
     const answer = newAnswer(newId(), question);
-    const { onCite } = this.#parts;
-    const turn = again ?? new Turn(answer, { onRetry: (failed) => this.ask(question, failed), onCite });
+    const turn =
+      again ??
+      new Turn(answer, {
+        onRetry: (other) => this.ask(other.answer.question, other),
+        onEdit: (other, text) => this.ask(text, other),
+        onCite: this.#parts.onCite,
+      });
     if (again) again.begin(answer);
     else this.element.append(turn.element);
     this.#live.push(turn);

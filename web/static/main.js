@@ -30,7 +30,6 @@ setLang(wantedLang());
 const follower = new Follower($('scroller'), $('conversation'), $('to-latest'));
 const painter = new FramePainter((turns) => {
   for (const turn of turns) turn.paint();
-  follower.painted();
 });
 
 /** @type {Conversation} */

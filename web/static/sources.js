@@ -1,7 +1,8 @@
 /** The sources of one answer: a column beside the conversation, or a sheet over it where there is no room. */
 
+import { citedIn } from './citations.js';
 import { label, name } from './i18n.js';
-import { citedSpans, inContext, isCited, placeOf, pointsIn, relevance, titleOf } from './passages.js';
+import { citedSpans, inContext, placeOf, pointsIn, relevance, titleOf } from './passages.js';
 import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
@@ -102,7 +103,7 @@ export class SourcesPanel {
   #card(source, number) {
     const card = fromTemplate('source-template');
     const find = (className) => card.querySelector(`.${className}`);
-    const cited = isCited(this.#answer.text, source, number);
+    const cited = citedIn(this.#answer).has(number);
     const content = String(source.content ?? '');
     const spans = cited ? citedSpans(content, this.#answer.text, number) : [];
     card.classList.toggle('cited', cited);

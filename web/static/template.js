@@ -1,3 +1,5 @@
+/** What the page makes its elements from. */
+
 import { relabel } from './i18n.js';
 
 /**

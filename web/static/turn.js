@@ -4,10 +4,14 @@
  */
 
 import { chipsOf } from './chips.js';
+import { quotationsOf } from './citations.js';
+import { copyButton } from './copy.js';
+import { editQuestion } from './edit.js';
 import { showFigures } from './figures.js';
 import { label, name, t } from './i18n.js';
+import { Painter } from './paint.js';
 import { titleOf } from './passages.js';
-import { cutAt, hasEnded, splitAnswer } from './stream.js';
+import { hasEnded } from './stream.js';
 import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
@@ -22,21 +26,26 @@ export class Turn {
 
   #root = fromTemplate('turn-template');
   #question = this.#root.querySelector('.question');
+  #edit = this.#root.querySelector('.edit');
   #loading = this.#root.querySelector('.loading');
   #reply = null;
   #painted = null;
   #thought = null;
-  #tail = null;
-  #settled = 0;
+  #painter = null;
+  /** What the painter was made for. */
+  #sources = null;
   #parts;
 
   /**
    * @param {Answer} answer
-   * @param {{onRetry: (turn: Turn) => void, onCite: (answer: Answer, number: number) => void}} parts
+   * @param {object} parts
+   * @param {(turn: Turn) => void} parts.onRetry the question is to be asked again
+   * @param {(turn: Turn, text: string) => void} parts.onEdit it is to be asked in other words
+   * @param {(answer: Answer, number: number) => void} parts.onCite a source is to be shown
    */
   constructor(answer, parts) {
     this.#parts = parts;
-    this.#question.textContent = answer.question;
+    this.#edit.addEventListener('click', () => editQuestion(this.#question, (text) => parts.onEdit(this, text)));
     this.begin(answer);
   }
 
@@ -48,9 +57,11 @@ export class Turn {
   begin(answer) {
     this.answer = answer;
     this.sent = this.stopping = false;
+    this.#root.querySelector('.edit-box')?.remove();
+    this.#question.hidden = false;
+    this.#question.textContent = answer.question;
     this.#reply?.remove();
-    this.#reply = this.#painted = this.#thought = this.#tail = null;
-    this.#settled = 0;
+    this.#reply = this.#painted = this.#thought = this.#painter = null;
     this.#root.append(this.#loading);
     this.paint();
   }
@@ -60,13 +71,14 @@ export class Turn {
     const { answer } = this;
     this.#root.dataset.phase = answer.phase;
     const ended = hasEnded(answer);
-    const text = answer.text.trimStart();
+    const text = answer.text.trim();
+    this.#edit.hidden = !ended;
     if (!this.#reply && (text || answer.thinking || ended)) this.#openReply();
     if (answer.thinking) this.#paintThinking(text || ended ? 'thoughts' : 'thinking');
     if (!text && !ended) return this.#paintLoading();
     this.#loading.remove();
     this.#reply.querySelector('.answer').hidden = !text && answer.phase !== 'failed';
-    if (text) this.#paintText(text);
+    if (text && this.#painted !== answer) this.#paintText();
     if (ended) this.#paintEnd(text);
   }
 
@@ -83,11 +95,11 @@ export class Turn {
     this.#reply = fromTemplate('reply-template');
     this.#reply.setAttribute('aria-busy', 'true');
     this.#reply.querySelector('.retry').addEventListener('click', () => this.#parts.onRetry(this));
-    this.#question.after(this.#reply);
+    this.#reply.querySelector('.regenerate').addEventListener('click', () => this.#parts.onRetry(this));
+    copyButton('copy_answer', () => this.answer.text.trim(), this.#reply.querySelector('.copy-answer'));
+    this.#loading.before(this.#reply);
     this.#thought = document.createTextNode('');
     this.#reply.querySelector('.thought').append(this.#thought);
-    this.#tail = document.createTextNode('');
-    this.#reply.querySelector('.answer').append(this.#tail);
   }
 
   /** Thinking only grows, so what is new of it is appended. @param {'thinking'|'thoughts'} key */
@@ -100,43 +112,28 @@ export class Turn {
     if (thinking.length > this.#thought.length) this.#thought.appendData(thinking.slice(this.#thought.length));
   }
 
-  /** Text up to the last citation is settled and never touched again; only the tail is written anew. */
-  #paintText(text) {
-    const parts = splitAnswer(text.slice(this.#settled), this.answer.sources?.length ?? 0);
-    const tail = typeof parts.at(-1) === 'string' ? parts.pop() : '';
-    this.#tail.before(...parts.map((part) => this.#node(part)));
-    this.#settled = text.length - tail.length;
-    if (this.#tail.data !== tail) this.#tail.data = tail;
-  }
-
-  /** @param {string|number|{bold: string}} part @returns {Node|string} */
-  #node(part) {
-    if (typeof part === 'number') return this.#citation(part);
-    if (typeof part === 'string') return part;
-    const bold = document.createElement('strong');
-    bold.textContent = part.bold;
-    return bold;
+  #paintText() {
+    const { text, sources } = this.answer;
+    if (!this.#painter || this.#sources !== sources) {
+      this.#sources = sources;
+      this.#painter = new Painter(this.#reply.querySelector('.answer'), {
+        count: sources?.length ?? 0,
+        quotations: quotationsOf(sources ?? []),
+        citation: (number) => this.#citation(number),
+      });
+    }
+    this.#painter.paint(text);
   }
 
   /** Marks the sentences that are not in the sources, and says how many are. */
   #paintGrounded() {
-    const { text, sources, end } = this.answer;
+    const { text, end } = this.answer;
     const { supported, total, unsupported } = end.grounded;
     const box = this.#reply.querySelector('.grounded');
     box.hidden = false;
     label(box.querySelector('.grounded-count'), 'grounded', { supported, total });
     box.querySelector('.grounded-legend').hidden = !unsupported.length;
-    if (!unsupported.length) return;
-    const lead = text.length - text.trimStart().length; // white space is one unit and one point a letter
-    const spans = unsupported.map((span) => span.map((place) => place - lead));
-    const nodes = cutAt(text.trimStart(), spans).map((part) => {
-      const inner = splitAnswer(part.text, sources?.length ?? 0).map((one) => this.#node(one));
-      const element = document.createElement('span');
-      if (part.inside) element.className = 'unsupported';
-      element.append(...inner);
-      return element;
-    });
-    this.#reply.querySelector('.answer').replaceChildren(...nodes);
+    this.#painter.mark(text, unsupported, 'unsupported');
   }
 
   #citation(number) {
@@ -163,6 +160,7 @@ export class Turn {
     const { answer } = this;
     if (this.#painted === answer) return;
     this.#painted = answer;
+    this.#painter?.end();
     this.#reply.removeAttribute('aria-busy');
     if (answer.phase === 'failed') this.#paintError();
     const note = {
@@ -171,10 +169,14 @@ export class Turn {
       done: answer.end?.reason === 'length' ? 'cut' : text ? null : 'empty_answer',
     }[answer.phase];
     this.#show('.note', note);
-    this.#reply.querySelector('.retry').hidden = answer.phase === 'done' && Boolean(text);
+    const isWhole = answer.phase === 'done' && Boolean(text);
+    this.#reply.querySelector('.retry').hidden = isWhole;
+    this.#reply.querySelector('.regenerate').hidden = !isWhole;
+    this.#reply.querySelector('.answer-actions').hidden = !text;
     if (text) showFigures(this.#reply.querySelector('.stats'), answer.end, Boolean(answer.thinking));
     this.#paintSources();
     if (answer.end?.grounded && text) this.#paintGrounded();
+    this.#painter = null;
   }
 
   #paintError() {
