@@ -33,7 +33,9 @@ def closed(page: Page) -> None:
 def sent(page: Page) -> list[dict]:
     """The questions that went over the socket."""
     entries = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
-    frames = [one["params"]["response"]["payloadData"] for one in entries if one["method"] == "Network.webSocketFrameSent"]
+    frames = [
+        one["params"]["response"]["payloadData"] for one in entries if one["method"] == "Network.webSocketFrameSent"
+    ]
     return [frame for frame in map(json.loads, frames) if frame["type"] == "message"]
 
 

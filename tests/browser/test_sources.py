@@ -99,7 +99,10 @@ def test_a_citation_opens_its_source_by_key_and_has_the_focus_back(driver, scrip
 def test_the_row_under_the_answer_opens_the_panel_at_its_source(driver, scripted, store) -> None:
     store.passages["long"] += [make_passage("Another warranty for X200 doors.", 1, "long", title="Other")]
     page = answered(driver, scripted)
-    assert [chip.split("\n") for chip in page.texts("source")] == [["[1]", "X200 <b>manual</b>", "page 2"], ["[2]", "Other"]]
+    assert [chip.split("\n") for chip in page.texts("source")] == [
+        ["[1]", "X200 <b>manual</b>", "page 2"],
+        ["[2]", "Other"],
+    ]
     page.all("source")[1].click()
     cards = page.until(lambda: page.shown("source-card"))
     assert focused(page) == cards[1]
@@ -144,7 +147,9 @@ def test_a_long_document_is_read_to_both_ends_and_never_held_as_a_whole(driver, 
     length = "return arguments[0].textContent.length"
     whole = len(store.documents["long"].text)
     assert page.driver.execute_script(length, body) < whole / 1.5
-    top = "const s = arguments[0]; s.scrollTop = 0; return document.querySelector('.viewer-part').textContent.slice(0, 7)"
+    top = (
+        "const s = arguments[0]; s.scrollTop = 0; return document.querySelector('.viewer-part').textContent.slice(0, 7)"
+    )
     page.until(lambda: page.driver.execute_script(top, scroll) == "page 1L", 30)
     assert page.driver.execute_script(length, body) < whole
     scroll.send_keys(Keys.END)
@@ -260,7 +265,11 @@ def send(url: str, name: str, content: bytes) -> str:
 
 
 def test_a_pdf_opens_as_text_and_as_its_original_at_the_page(driver, scripted, store) -> None:
-    texts = ["The first page is about doors.", "The second page. The warranty lasts 24 months. More.", "The third page."]
+    texts = [
+        "The first page is about doors.",
+        "The second page. The warranty lasts 24 months. More.",
+        "The third page.",
+    ]
     document = send(scripted.url, "guide.pdf", pdf(texts, title="Guide"))
     scripted.parts.generator.reply = "The warranty lasts 24 months [1]."
     page = answered(driver, scripted, question="second warranty lasts 24")
