@@ -20,9 +20,27 @@ def answer(page: Page) -> None:
     page.until(lambda: page.shown("source"))
 
 
+def sources(page: Page) -> None:
+    answer(page)
+    page.shown("source")[0].click()
+    page.until(lambda: page.shown("open-document"))
+
+
+def viewer(page: Page) -> None:
+    sources(page)
+    page.shown("open-document")[0].click()
+    page.until(lambda: page.shown("viewer-facts") and page.driver.find_elements("css selector", "mark.quote"))
+
+
 def documents(page: Page) -> None:
     page.one("documents-button").click()
     page.until(lambda: page.shown("documents-panel"))
 
 
-VIEWS: dict[str, Callable[[Page], None]] = {"welcome": welcome, "answer": answer, "documents": documents}
+VIEWS: dict[str, Callable[[Page], None]] = {
+    "welcome": welcome,
+    "answer": answer,
+    "sources": sources,
+    "viewer": viewer,
+    "documents": documents,
+}
