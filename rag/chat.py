@@ -18,7 +18,7 @@ from .evidence import EMBEDDED, Evidence, bears, gather, in_passage, rank, refin
 from .figures import Figures
 from .protocol import AS_USUAL, Event, Options, Stream, source_of
 from .retrieval import Retriever
-from .sessions import Sessions
+from .sessions import Sessions, before
 from .spans import Span
 from .types import (
     CancelFlag,
@@ -43,7 +43,6 @@ BEARS = 0.5
 LONGEST_CHOICE = 64
 
 _PARAGRAPH = re.compile(r".+?(?:\n\n|\Z)", re.DOTALL)
-_CITATION = re.compile(r"\[(\d{1,3})\]")
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ log = logging.getLogger(__name__)
 class Question:
     """One question, and how it wants to be answered; `answers` "" leaves it to the chat, and `options` come first.
 
-    `stream` was made when it was received.
+    `stream` was made when it was received. `replaces` is the id of an earlier message in whose place it is asked.
     """
 
     content: str
@@ -61,6 +60,7 @@ class Question:
     early_sources: bool = False
     thinking: bool = False
     answers: Mode = ""
+    replaces: str = ""
     options: Options = AS_USUAL
 
     @property
@@ -87,9 +87,7 @@ class _Plan:
 
     def told(self, answer: str = "") -> list[dict[str, Any]]:
         """The sources in the shape of the protocol, marked as far as the answer is known."""
-        cited = self.cited
-        if cited is None:
-            cited = frozenset(int(number) for number in _CITATION.findall(answer))
+        cited = grounding.cited(answer) if self.cited is None else self.cited
         return [source_of(passage, number in cited) for number, passage in enumerate(self.sources, 1)]
 
     def grounded(self, answer: str) -> Mapping[str, Any] | None:
@@ -142,7 +140,7 @@ class Chat:
     @property
     def quotes(self) -> bool:
         """Whether it quotes where a question leaves that to it."""
-        return self.answers == "quote" or (self.answers == "auto" and self._small)
+        return self._is_quoting(self.answers)
 
     async def read_ahead(self) -> None:
         """Let the model read what stands before every choice of a short answer, for the first one not to wait."""
@@ -161,7 +159,8 @@ class Chat:
         if question.cancel.is_set():
             yield stream.start()
         else:
-            plan = await self._plan(question, await self.sessions.turns(stream.session_id))
+            history = before(await self.sessions.turns(stream.session_id), question.replaces)
+            plan = await self._plan(question, history)
             yield stream.start()
             if question.early_sources:
                 yield stream.sources(plan.told())
@@ -183,7 +182,8 @@ class Chat:
         if answer:
             asked = plan.messages[-1].content if plan.messages else ""
             turn = Turn(stream.message_id, question.content, answer, sources, asked)
-            await self.sessions.append(stream.session_id, turn)
+            # What it replaces is kept until now: an answer that fails takes nothing away.
+            await self.sessions.append(stream.session_id, turn, question.replaces)
         whole = finish.reason != "cancelled"
         grounded = await asyncio.to_thread(plan.grounded, answer) if whole else None
         end = stream.end(finish.reason, finish.usage, grounded)
@@ -205,12 +205,13 @@ class Chat:
             passages = await asyncio.to_thread(overview.beginning, document)
             return await asyncio.to_thread(self._prepare, question, "", history, passages, gather(passages))
         ranked = await self._weigh(asked, searched, passages)
-        if bears(searched, passages, ranked) < BEARS and searched != asked and not followup.leans(asked):
+        told = bears(searched, passages, ranked) >= BEARS
+        if not told and searched != asked and not followup.leans(asked):
             # It may have been about something else.
-            searched = asked
-            passages = await self.retriever.search(searched, most, question.where)
-            ranked = await self._weigh(asked, searched, passages)
-        if bears(searched, passages, ranked) < BEARS:
+            passages = await self.retriever.search(asked, most, question.where)
+            ranked = await self._weigh(asked, asked, passages)
+            told = bears(asked, passages, ranked) >= BEARS
+        if not told:
             return _Plan(passages, text=replies.refusal(passages, prompt.language_of(asked)))
         return await asyncio.to_thread(self._prepare, question, asked, history, passages, ranked)
 
@@ -261,16 +262,18 @@ class Chat:
     def _shown(self, asked: str, sentence: str) -> str:
         """What the model reads to choose the short answer in the sentence; "" if it is no help there."""
         lang = prompt.language_of(asked)
+        if not self.generator.speaks(lang):
+            return ""
         text = shots.prompt(lang, asked, sentence)
-        room = self.generator.context - LONGEST_CHOICE
-        return text if self.generator.speaks(lang) and self.generator.count(text) < room else ""
+        return text if self.generator.count(text) < self.generator.context - LONGEST_CHOICE else ""
 
     def _quotes(self, question: Question) -> bool:
         """Whether to quote. What a model writes in a language that it does not know is no answer."""
-        mode = question.options.answers or question.answers or self.answers
-        if mode == "quote" or not self.generator.speaks(prompt.language_of(question.content)):
-            return True
-        return mode == "auto" and self._small
+        known = self.generator.speaks(prompt.language_of(question.content))
+        return not known or self._is_quoting(question.options.answers or question.answers or self.answers)
+
+    def _is_quoting(self, mode: str) -> bool:
+        return mode == "quote" or (mode == "auto" and self._small)
 
     @property
     def _small(self) -> bool:

@@ -33,8 +33,9 @@ def closed(page: Page) -> None:
 def sent(page: Page) -> list[dict]:
     """The questions that went over the socket."""
     entries = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
-    frames = [one["params"]["response"]["payloadData"] for one in entries if one["method"] == "Network.webSocketFrameSent"]
-    return [frame for frame in map(json.loads, frames) if frame["type"] == "message"]
+    told = [entry["params"] for entry in entries if entry["method"] == "Network.webSocketFrameSent"]
+    frames = [json.loads(one["response"]["payloadData"]) for one in told]
+    return [frame for frame in frames if frame["type"] == "message"]
 
 
 def ground(page: Page) -> str:
@@ -72,7 +73,7 @@ def test_the_theme_is_there_before_the_first_paint_and_follows_the_system_again(
     driver.refresh()
     # The script that sets it comes before the style sheets, so nothing is painted in the other theme.
     order = driver.execute_script(
-        "return Array.from(document.head.querySelectorAll('script:not([type]), link[rel=stylesheet]'), (e) => e.tagName)"
+        "return Array.from(document.head.querySelectorAll('script:not([type]), link[rel=stylesheet]'), e => e.tagName)"
     )
     assert order[0] == "SCRIPT"
     assert ground(page) == dark
