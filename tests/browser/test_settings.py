@@ -139,3 +139,21 @@ def test_everything_is_reached_by_keyboard(driver, scripted) -> None:
     driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     page.until(lambda: not page.shown("settings-panel"), 10)
     assert driver.switch_to.active_element.get_attribute("data-testid") == "settings-button"
+
+
+@in_english
+def test_nothing_is_cut_off_at_320_px(driver, scripted) -> None:
+    narrow = {"width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    page = Page(driver, scripted.url)
+    assert page.overflow() <= 0
+    for button, panel in (("settings-button", "settings-panel"), ("stats-button", "stats-panel")):
+        page.one(button).click()
+        page.until(lambda panel=panel: page.shown(panel), 10)
+        if panel == "settings-panel":
+            # The hint is longest there.
+            option(page, "answers-select", "free")
+        dialog = page.one(panel)
+        assert page.driver.execute_script("return arguments[0].scrollWidth - arguments[0].clientWidth", dialog) <= 0
+        page.one(panel.replace("panel", "close")).click()
+        page.until(lambda panel=panel: not page.shown(panel), 10)
