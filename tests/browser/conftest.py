@@ -81,12 +81,16 @@ class Scripted:
     def go(self) -> None:
         self._loop.call_soon_threadsafe(self._go.set)
 
+    def set(self, event: asyncio.Event) -> None:
+        """Let what waits for the event go on."""
+        self._loop.call_soon_threadsafe(event.set)
+
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
 
 
-async def _serve(directory: Path, ready: Future[Scripted]) -> None:
-    parts = Parts(directory)
+async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> None:
+    parts = Parts(directory, **given)  # type: ignore[arg-type]
     await parts.ingester.start()
     app = parts.app()
     runner = web.AppRunner(app)

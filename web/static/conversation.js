@@ -3,7 +3,8 @@
 import { lang } from './i18n.js';
 import { ChatSocket, newId, socketUrl } from './socket.js';
 import { hasEnded, interrupt, newAnswer, reduce, stop } from './stream.js';
-import { Turn, fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
+import { Turn } from './turn.js';
 
 /** @typedef {import('./socket.js').ConnectionState} ConnectionState */
 
@@ -14,6 +15,7 @@ import { Turn, fromTemplate } from './turn.js';
  * @property {() => object|undefined} options how the person wants answers, for the next question
  * @property {() => void} onChange the connection or what is running has changed
  * @property {(turn: Turn) => void} onEnd an answer has ended
+ * @property {(answer: import('./stream.js').Answer, number: number) => void} onCite a source of an answer is to be shown
  */
 
 export class Conversation {
@@ -63,7 +65,13 @@ export class Conversation {
    */
   ask(question, again) {
     const answer = newAnswer(newId(), question);
-    const turn = again ?? new Turn(answer, (failed) => this.ask(question, failed));
+    const turn =
+      again ??
+      new Turn(answer, {
+        onRetry: (other) => this.ask(other.answer.question, other),
+        onEdit: (other, text) => this.ask(text, other),
+        onCite: this.#parts.onCite,
+      });
     if (again) again.begin(answer);
     else this.element.append(turn.element);
     this.#live.push(turn);

@@ -9,6 +9,10 @@ export default {
     ko: '올린 문서에서 근거를 찾아, 출처와 함께 답합니다. 질문도 문서도 이 서버를 떠나지 않습니다.',
     en: 'Answers come from the documents you add, with their sources. Neither questions nor documents leave this server.',
   },
+  first_steps: {
+    ko: '아직 추가한 문서가 없습니다. 파일이나 폴더를 이 화면에 끌어다 놓거나, 서버가 있는 컴퓨터에서 명령으로 추가하세요.',
+    en: 'You have added no documents yet. Drop files or a folder onto this page, or add them with a command on the computer of the server.',
+  },
   examples: {
     ko: '예시 질문',
     en: 'Example questions',
