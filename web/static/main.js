@@ -95,6 +95,7 @@ const health = new Health($('notice'), async () => {
   const { status, documents } = health.last ?? {};
   // Without the guides nothing would be found for them.
   document.querySelector('.examples').hidden = status === 'ok' && documents === 0;
+  if (status !== 'ok') isKnown = false; // it may come back with another model
   if (isKnown || status !== 'ok') return;
   const told = await readStats();
   isKnown = Boolean(told);
