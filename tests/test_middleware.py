@@ -74,7 +74,7 @@ def test_another_port_is_another_site() -> None:
 
 
 async def test_every_answer_forbids_what_the_page_does_not_need(client: Client) -> None:
-    for path in ("/", "/health", "/nowhere", "/static/style.css"):
+    for path in ("/", "/health", "/nowhere", "/static/styles/base.css"):
         response = await client.get(path)
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"

@@ -12,19 +12,22 @@ from markdown_it import MarkdownIt
 
 from rag.errors import Lang
 
+from .assets import STATIC
 from .keys import VERSION
 from .middleware import lang_of
 
 HERE = Path(__file__).resolve().parent
-STATIC = HERE / "static"
 TEMPLATES = HERE / "templates"
 GUIDES = HERE / "guides"
+
+# In the order of the cascade.
+SHEETS = ("base", "page", "sidebar", "chat", "composer", "sources", "viewer", "documents", "settings")
 
 HELP: dict[Lang, str] = {"ko": "도움말", "en": "Help"}
 
 
 async def index(request: web.Request) -> web.Response:
-    return _page("index.html", request, {"version": request.app[VERSION]})
+    return _page("index.html", request, {"version": request.app[VERSION], "sheets": _sheets(), "modules": _modules()})
 
 
 async def guides(request: web.Request) -> web.Response:
@@ -46,6 +49,17 @@ def _page(template: str, request: web.Request, variables: dict[str, Any]) -> web
     response = aiohttp_jinja2.render_template(template, request, {"lang": lang_of(request), **variables})
     response.headers["Cache-Control"] = "no-cache"
     return response
+
+
+@functools.cache
+def _sheets() -> list[str]:
+    return [f"styles/{name}.css" for name in SHEETS if (STATIC / "styles" / f"{name}.css").is_file()]
+
+
+@functools.cache
+def _modules() -> list[str]:
+    """The modules that the page needs at once: fetched side by side, not one import after the other."""
+    return sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js") if path.name != "main.js")
 
 
 @functools.cache

@@ -55,6 +55,13 @@ def driver(language: str, tmp_path: Path) -> Iterator:
     browser.quit()
 
 
+@pytest.fixture
+def page(driver, server):
+    from tests.browser.page import Page
+
+    return Page(driver, server.url)
+
+
 @dataclass
 class Scripted:
     """An application over scripted parts on a thread of its own. The model can be held in the middle of an answer."""

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
 import { beforeEach, test } from 'node:test';
 
+import { pageFiles } from './files.mjs';
 import { STRINGS, lang, pickLang, setLang, t } from '../../web/static/i18n.js';
 
-const web = new URL('../../web/', import.meta.url);
 const placeholders = (text) => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]).sort();
 
 beforeEach(() => setLang('ko'));
@@ -17,18 +16,16 @@ test('both languages have the same texts, with the same values in them', () => {
   }
 });
 
-test('every text the template names exists', () => {
-  const html = readFileSync(new URL('templates/index.html', web), 'utf8');
+test('every text the templates name exists', () => {
+  const html = pageFiles('templates').map(({ text }) => text).join('');
   const keys = [...html.matchAll(/data-i18n(?:-\w+)?="([^"]+)"/g)].map((match) => match[1]);
   assert.ok(keys.length > 20);
   for (const key of keys.filter((key) => !key.includes('{'))) assert.ok(key in STRINGS.ko, key);
 });
 
 test('every text is used', () => {
-  const files = readdirSync(new URL('static/', web)).filter((name) => name.endsWith('.js') && name !== 'i18n.js');
-  const sources = [...files.map((name) => `static/${name}`), 'templates/index.html'].map((name) =>
-    readFileSync(new URL(name, web), 'utf8'),
-  );
+  const scripts = pageFiles('static').filter(({ name }) => name.endsWith('.js') && !name.includes('/texts/'));
+  const sources = [...scripts, ...pageFiles('templates')].map(({ text }) => text);
   const composed = /^(example_\d|status_|wait_|job_|answers_)/;
   for (const key of Object.keys(STRINGS.ko).filter((key) => !composed.test(key))) {
     assert.ok(sources.some((source) => new RegExp(`['"]${key}['"]`).test(source)), key);

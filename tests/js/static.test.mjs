@@ -1,17 +1,12 @@
 /** What no file of the page may do: these hold the page's safety and its independence from other hosts. */
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 
-const web = new URL('../../web/', import.meta.url);
-const read = (folder) =>
-  readdirSync(new URL(`${folder}/`, web)).map((name) => ({
-    name: `${folder}/${name}`,
-    text: readFileSync(new URL(`${folder}/${name}`, web), 'utf8'),
-  }));
-const statics = read('static');
-const templates = read('templates');
+import { pageFiles } from './files.mjs';
+
+const statics = pageFiles('static');
+const templates = pageFiles('templates');
 const scripts = statics.filter(({ name }) => name.endsWith('.js'));
 
 test('no script turns text into markup or code', () => {
@@ -23,7 +18,7 @@ test('no script turns text into markup or code', () => {
 test('no script makes an element that loads what a text names', () => {
   const loading = /createElement\(\s*['"`](?:a|img|image|iframe|video|audio|link|script|object|embed|source|form)['"`]|\.(?:src|srcset|action|backgroundImage)\s*=/i;
   for (const { name, text } of scripts) assert.doesNotMatch(text, loading, name);
-  const page = templates.find(({ name }) => name.endsWith('index.html')).text;
+  const page = templates.map(({ text }) => text).join('');
   const inTemplates = [...page.matchAll(/<template[\s\S]*?<\/template>/g)].join('');
   assert.doesNotMatch(inTemplates, /<(?:a|img|iframe|form)\b/);
 });
@@ -48,7 +43,7 @@ test('addresses in templates are relative, so that the page works under a path p
 });
 
 test('the page carries the names that existing browser suites use', () => {
-  const page = templates.find(({ name }) => name.endsWith('index.html')).text;
+  const page = templates.map(({ text }) => text).join('');
   for (const id of [
     'chat-input',
     'send-button',

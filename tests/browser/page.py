@@ -1,0 +1,77 @@
+"""What a person sees and does on the page, for the tests of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+ANSWER_S = 120
+PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+in_english = pytest.mark.parametrize("language", ["en"], indirect=True)
+
+
+class Page:
+    """The page by the names that existing browser suites use."""
+
+    def __init__(self, driver, url: str) -> None:
+        self.driver = driver
+        self.url = url
+        self.load()
+
+    def load(self) -> None:
+        self.driver.get(f"{self.url}/")
+        self.until(lambda: self.status() in ("연결됨", "Connected"), 30)
+
+    def dress(self, theme: str) -> None:
+        """As on a machine with a light or a dark theme."""
+        scheme = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+
+    def language(self) -> str:
+        return self.driver.execute_script("return document.documentElement.lang")
+
+    def until(self, condition: Callable[[], object], seconds: float = ANSWER_S):
+        waiting = WebDriverWait(self.driver, seconds, 0.05, [StaleElementReferenceException])
+        return waiting.until(lambda _: condition())
+
+    def all(self, test_id: str) -> list:
+        return self.driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')
+
+    def one(self, test_id: str):
+        (element,) = self.all(test_id)
+        return element
+
+    def shown(self, test_id: str) -> list:
+        return [element for element in self.all(test_id) if element.is_displayed()]
+
+    def texts(self, test_id: str) -> list[str]:
+        return [element.text for element in self.all(test_id)]
+
+    def status(self) -> str:
+        return self.one("connection-status").text
+
+    def ask(self, question: str) -> None:
+        self.one("chat-input").send_keys(question)
+        self.one("send-button").click()
+
+    def choose(self, how: str) -> None:
+        """How to answer, by the value of the choice."""
+        before = self.status()
+        option = f'option[value="{how}"]'
+        self.one("answers-select").find_element(By.CSS_SELECTOR, option).click()
+        self.until(lambda: self.status() == before, 30)
+
+    def idle(self) -> bool:
+        return not self.shown("stop-button")
+
+    def phases(self) -> list[str]:
+        return self.driver.execute_script(
+            "return Array.from(document.querySelectorAll('.turn'), (turn) => turn.dataset.phase)"
+        )
+
+    def overflow(self) -> int:
+        return self.driver.execute_script("return document.documentElement.scrollWidth - innerWidth")

@@ -1,0 +1,19 @@
+/** Small things the browser keeps. It may refuse (private windows, blocked cookies): the page then forgets, and works on. */
+
+/** @param {'localStorage'|'sessionStorage'} storage @param {string} key @returns {string|null} */
+export function stored(storage, key) {
+  try {
+    return globalThis[storage].getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {'localStorage'|'sessionStorage'} storage @param {string} key @param {string} value */
+export function store(storage, key, value) {
+  try {
+    globalThis[storage].setItem(key, value);
+  } catch {
+    /* see above */
+  }
+}

@@ -1,0 +1,88 @@
+/** Words of the page: chat. */
+
+export default {
+  you: {
+    ko: '내 질문',
+    en: 'Your question',
+  },
+  answer: {
+    ko: '답변',
+    en: 'Answer',
+  },
+  wait_connection: {
+    ko: '연결되면 질문을 보냅니다…',
+    en: 'Your question goes out once connected…',
+  },
+  wait_model: {
+    ko: '모델이 준비되면 질문을 보냅니다…',
+    en: 'Your question goes out once the model is ready…',
+  },
+  wait_turn: {
+    ko: '앞선 답변이 끝나기를 기다립니다…',
+    en: 'Waiting for the answer before this one…',
+  },
+  wait_search: {
+    ko: '문서에서 찾는 중…',
+    en: 'Searching the documents…',
+  },
+  wait_model_reads: {
+    ko: '찾은 내용 {n}건을 모델이 읽는 중…',
+    en: 'Reading what was found ({n})…',
+  },
+  wait_answer: {
+    ko: '모델이 답을 준비하는 중…',
+    en: 'Preparing the answer…',
+  },
+  wait_stop: {
+    ko: '멈추는 중…',
+    en: 'Stopping…',
+  },
+  thinking: {
+    ko: '생각하는 중…',
+    en: 'Thinking…',
+  },
+  thoughts: {
+    ko: '생각한 내용',
+    en: 'Thoughts',
+  },
+  stopped: {
+    ko: '여기서 멈췄습니다.',
+    en: 'Stopped here.',
+  },
+  interrupted: {
+    ko: '연결이 끊겨 답변이 중단되었습니다.',
+    en: 'The connection was lost before the answer ended.',
+  },
+  cut: {
+    ko: '길이 제한에 닿아 답변이 여기서 끝났습니다.',
+    en: 'The answer reached its length limit here.',
+  },
+  empty_answer: {
+    ko: '모델이 빈 답을 보냈습니다.',
+    en: 'The model sent an empty answer.',
+  },
+  retry: {
+    ko: '다시 묻기',
+    en: 'Ask again',
+  },
+  error_code: {
+    ko: '오류 코드 {code}',
+    en: 'Error code {code}',
+  },
+  grounded: {
+    ko: '{total}문장 중 {supported}문장을 출처에서 확인했습니다.',
+    en: '{supported} of {total} sentences are supported by the sources.',
+  },
+  unsupported: {
+    ko: '출처에서 확인되지 않음',
+    en: 'not found in the sources',
+  },
+  stats: {
+    ko: '{seconds}초 · {tokens}토큰',
+    en: '{seconds} s · {tokens} tokens',
+  },
+  seconds: {
+    ko: '{seconds}초',
+    en: '{seconds} s',
+  },
+};
