@@ -1,11 +1,12 @@
 /** Wires the page: the parts know nothing of each other, this module tells each what the others said. */
 
 import { Composer } from './composer.js';
+import { ConnectionStatus } from './connection.js';
 import { Conversation } from './conversation.js';
 import { DocumentsPanel } from './documents.js';
 import { Follower } from './follow.js';
 import { Health } from './health.js';
-import { label, lang, pickLang, relabel, setLang, t } from './i18n.js';
+import { lang, pickLang, relabel, setLang, t } from './i18n.js';
 import { newId } from './socket.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
@@ -47,13 +48,12 @@ function open(session) {
   conversation.connect();
 }
 
+const status = new ConnectionStatus({ status: $('status'), text: $('status-text'), wait: $('status-wait'), button: $('reconnect') });
 let lastState = '';
 
 function showState() {
   const { state, isEmpty, isRunning, isStopping } = shown;
-  $('status').dataset.state = state;
-  label($('status-text'), `status_${state}`);
-  $('reconnect').hidden = state !== 'closed';
+  status.show(shown);
   $('welcome').hidden = !isEmpty;
   $('stop').hidden = !isRunning;
   $('stop').disabled = isStopping;
@@ -107,8 +107,9 @@ answers.addEventListener('change', () => {
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => ask(t(button.dataset.i18n)));
 }
-addEventListener('online', () => shown.connect());
-document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && shown.connect());
+addEventListener('online', () => shown.wake());
+addEventListener('pageshow', (event) => event.persisted && shown.wake());
+document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && shown.wake());
 
 speak(lang());
 open(stored('sessionStorage', 'session') ?? newId());
