@@ -81,12 +81,13 @@ Content = Annotated[
 
 
 class ClientMessage(BaseModel):
-    """A question."""
+    """A question, perhaps in the place of an earlier one and of all that came after that."""
 
     type: Literal["message"]
     message_id: _Id
     content: Content
     session_id: StrictStr
+    replaces: _Id = ""
 
 
 class Cancel(BaseModel):
@@ -154,6 +155,8 @@ _FIELD_RULES = {
     "page": "rule:page",
     "page_size": "rule:page-size",
     "q": "rule:q",
+    "sort": "rule:sort",
+    "order": "rule:order",
     "documents": "rule:names",
     "folders": "rule:names",
     "types": "rule:names",

@@ -10,7 +10,7 @@ import asyncio
 import json
 import sqlite3
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -45,6 +45,7 @@ class Sessions:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA secure_delete = ON")
             self._db.executescript(SCHEMA)
             # A file of version 0.1.0.
             if "asked" not in {row[1] for row in self._db.execute("PRAGMA table_info(turns)")}:
@@ -67,9 +68,21 @@ class Sessions:
         """The turns so far, oldest first. Counts as use; what has outlived its time is forgotten first."""
         return await self._run(self._turns, session_id)
 
-    async def append(self, session_id: str, turn: Turn) -> None:
-        """Add a turn; it is on disk when this returns."""
-        await self._run(self._append, session_id, turn)
+    async def append(self, session_id: str, turn: Turn, replaces: str = "") -> None:
+        """Add a turn, in place of the one named `replaces` and all after it if there is one. On disk on return."""
+        await self._run(self._append, session_id, turn, replaces)
+
+    async def look(self, session_id: str) -> tuple[list[Turn], float] | None:
+        """(the turns so far, seconds until they are forgotten), or None where there are none. Does not count as use."""
+        return await self._run(self._look, session_id)
+
+    async def delete(self, session_id: str) -> bool:
+        """Forget a conversation once an answer that is running in it has ended. False if there is none.
+
+        Nothing of it is left on disk.
+        """
+        async with self.lock(session_id):
+            return await self._run(self._delete, session_id)
 
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
@@ -79,20 +92,44 @@ class Sessions:
             self._db.execute("BEGIN IMMEDIATE")
             self._forget_expired()
             self._db.execute("UPDATE sessions SET used = ? WHERE session_id = ?", (self._clock(), session_id))
-            rows = self._db.execute(
-                "SELECT message_id, question, answer, sources, asked FROM turns WHERE session_id = ? ORDER BY number",
-                (session_id,),
-            ).fetchall()
+            return self._read(session_id)
+
+    def _read(self, session_id: str) -> list[Turn]:
+        rows = self._db.execute(
+            "SELECT message_id, question, answer, sources, asked FROM turns WHERE session_id = ? ORDER BY number",
+            (session_id,),
+        )
         return [
             Turn(message_id, question, answer, json.loads(sources), asked)
             for message_id, question, answer, sources, asked in rows
         ]
 
-    def _append(self, session_id: str, turn: Turn) -> None:
+    def _look(self, session_id: str) -> tuple[list[Turn], float] | None:
+        row = self._db.execute("SELECT used FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
+        left = row[0] + self._life - self._clock() if row else -1
+        return (self._read(session_id), left) if left >= 0 else None
+
+    def _delete(self, session_id: str) -> bool:
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._forget_expired()
+            self._db.execute("DELETE FROM turns WHERE session_id = ?", (session_id,))
+            deleted = self._db.execute("DELETE FROM sessions WHERE session_id = ?", (session_id,)).rowcount > 0
+        # The log of changes still holds the texts.
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return deleted
+
+    def _append(self, session_id: str, turn: Turn, replaces: str) -> None:
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._forget_expired()
             self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?)", (session_id, self._clock()))
+            # Without such a turn the number is NULL, and nothing is taken out.
+            self._db.execute(
+                "DELETE FROM turns WHERE session_id = ? AND number >= "
+                "(SELECT MIN(number) FROM turns WHERE session_id = ? AND message_id = ?)",
+                (session_id, session_id, replaces),
+            )
             self._db.execute(
                 "INSERT INTO turns SELECT ?, COALESCE(MAX(number), 0) + 1, ?, ?, ?, ?, ? "
                 "FROM turns WHERE session_id = ?",
@@ -113,3 +150,9 @@ class Sessions:
             "DELETE FROM turns WHERE session_id IN (SELECT session_id FROM sessions WHERE used < ?)", (oldest,)
         )
         self._db.execute("DELETE FROM sessions WHERE used < ?", (oldest,))
+
+
+def before(turns: Sequence[Turn], message_id: str) -> list[Turn]:
+    """The turns up to the one of that id, which is left out; all of them where there is none."""
+    ids = [turn.message_id for turn in turns]
+    return list(turns[: ids.index(message_id)] if message_id in ids else turns)

@@ -38,6 +38,7 @@ class Parts:
     embedder: HashEmbedder = field(default_factory=HashEmbedder)
     store: MemoryStore = field(default_factory=MemoryStore)
     token_timeout: float = 30.0
+    clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
         text = "the answer to all questions is 42"
@@ -45,7 +46,7 @@ class Parts:
         self.store.passages["doc"] = [make_passage(text)]
         self.parser = ThreadParser()
         self.ingester = Ingester(self.store, self.embedder, self.parser, self.directory, 1 << 20)
-        self.sessions = Sessions(self.directory / "sessions.sqlite", 30, Clock())
+        self.sessions = Sessions(self.directory / "sessions.sqlite", 30, self.clock)
 
     def chat(self) -> Chat:
         retriever = Retriever(self.embedder, self.store)

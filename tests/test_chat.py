@@ -136,6 +136,38 @@ async def test_a_cancelled_answer_keeps_what_was_said(rig: Rig) -> None:
     assert (await rig.sessions.turns("s"))[0].answer == "The answer"
 
 
+async def test_a_question_in_place_of_an_earlier_one_is_asked_without_it_and_what_followed(rig: Rig) -> None:
+    for id in ("m1", "m2", "m3"):
+        await rig.answer(rig.question(f"the battery {id}", id=id))
+    await rig.answer(rig.question("the battery m4", id="m4", replaces="m2"))
+    assert [message.content for message in rig.generator.prompts[3]][1] == rig.generator.prompts[0][-1].content
+    assert [len(messages) for messages in rig.generator.prompts] == [2, 4, 6, 4]
+    assert [turn.message_id for turn in await rig.sessions.turns("s")] == ["m1", "m4"]
+
+
+async def test_a_question_in_place_of_an_unknown_one_is_asked_as_any_other(rig: Rig) -> None:
+    await rig.answer(rig.question(id="m1"))
+    await rig.answer(rig.question(id="m2", replaces="forgotten"))
+    assert [turn.message_id for turn in await rig.sessions.turns("s")] == ["m1", "m2"]
+
+
+async def test_an_answer_that_fails_takes_nothing_away(rig: Rig) -> None:
+    for id in ("m1", "m2"):
+        await rig.answer(rig.question(id=id))
+    rig.generator.error = RagError("GEN-999")
+    assert kinds(await rig.answer(rig.question(id="m3", replaces="m1")))[-1] is ErrorEvent
+    cancelled = rig.question(id="m4", replaces="m1")
+    cancelled.cancel.set()
+    await rig.answer(cancelled)
+    rig.generator.error = None
+    closed = rig.chat().answer(rig.question(id="m5", replaces="m1"))
+    async for event in closed:
+        if isinstance(event, TokenEvent):
+            break
+    await closed.aclose()
+    assert [turn.message_id for turn in await rig.sessions.turns("s")] == ["m1", "m2"]
+
+
 async def test_a_question_that_is_cancelled_before_its_turn_does_no_work(rig: Rig) -> None:
     question = rig.question()
     question.cancel.set()

@@ -62,6 +62,21 @@ def test_a_message_is_taken_as_it_is() -> None:
     assert (message.message_id, message.content, message.session_id) == ("m", "  두 칸  ", "s")
 
 
+def test_a_message_may_name_the_one_that_it_replaces() -> None:
+    for changes, replaces in (({}, ""), ({"replaces": "earlier"}, "earlier"), ({"replaces": "x" * 128}, "x" * 128)):
+        message = parse(frame(**changes), "s")
+        assert isinstance(message, ClientMessage)
+        assert message.replaces == replaces
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [("", "rule:id"), ("x" * 129, "rule:id"), ("\ud800", "rule:surrogate"), (5, "rule:string"), ([], "rule:string")],
+)
+def test_what_cannot_be_an_id_is_not_replaced(value: object, rule: str) -> None:
+    assert refusal(frame(replaces=value)) == ("replaces", rule)
+
+
 def test_cancel_and_resume_are_taken() -> None:
     assert parse('{"type": "cancel", "message_id": "m"}', "s") == Cancel(type="cancel", message_id="m")
     resume = parse('{"type": "resume", "message_id": "m", "next_index": 17}', "s")

@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from yarl import URL
 
 from rag.errors import RagError
-from rag.sessions import Sessions
+from rag.sessions import Sessions, before
 from rag.types import Turn
+from tests.app_client import Client, Parts, converse
 from tests.fakes import Clock, make_turn
+from tests.socket_client import answer
 
 MINUTE = 60.0
 Open = Callable[[], Awaitable[Sessions]]
@@ -134,6 +137,83 @@ async def test_an_acknowledged_turn_is_on_disk_without_a_close(
     await other.close()
 
 
+async def test_a_turn_takes_the_place_of_an_earlier_one_and_of_all_after_it(sessions: Sessions) -> None:
+    for number in range(1, 5):
+        await sessions.append("a", make_turn(number))
+        await sessions.append("b", make_turn(number))
+    await sessions.append("a", make_turn(9), replaces="m2")
+    assert await sessions.turns("a") == [make_turn(1), make_turn(9)]
+    await sessions.append("a", make_turn(5))
+    assert [turn.message_id for turn in await sessions.turns("a")] == ["m1", "m9", "m5"]
+    assert len(await sessions.turns("b")) == 4
+
+
+async def test_a_turn_in_place_of_an_unknown_one_is_just_added(sessions: Sessions) -> None:
+    await sessions.append("b", make_turn(7))
+    await sessions.append("a", make_turn(1), replaces="m7")
+    await sessions.append("a", make_turn(2), replaces="")
+    assert [turn.message_id for turn in await sessions.turns("a")] == ["m1", "m2"]
+
+
+async def test_what_a_turn_replaces_is_kept_where_the_turn_cannot_be_written(sessions: Sessions) -> None:
+    await sessions.append("a", make_turn(1))
+    with pytest.raises(TypeError):
+        await sessions.append("a", Turn("m2", "Q", "A", [{"no JSON": object()}]), replaces="m1")
+    assert await sessions.turns("a") == [make_turn(1)]
+
+
+def test_the_turns_before_one_are_all_where_there_is_none_such() -> None:
+    turns = [make_turn(number) for number in range(4)]
+    assert before(turns, "m2") == turns[:2]
+    assert before(turns, "m0") == []
+    assert before(turns, "") == before(turns, "other") == turns
+
+
+async def test_looking_tells_the_turns_and_how_long_they_live(sessions: Sessions, clock: Clock) -> None:
+    assert await sessions.look("a") is None
+    await sessions.append("a", make_turn(1))
+    clock.advance(10 * MINUTE)
+    assert await sessions.look("a") == ([make_turn(1)], 20 * MINUTE)
+
+
+async def test_looking_is_no_use(sessions: Sessions, clock: Clock) -> None:
+    await sessions.append("a", make_turn(1))
+    clock.advance(29 * MINUTE)
+    assert await sessions.look("a")
+    clock.advance(2 * MINUTE)
+    assert await sessions.look("a") is None
+    assert await sessions.turns("a") == []
+
+
+async def test_deleting_forgets_one_session_and_says_whether_there_was_one(sessions: Sessions) -> None:
+    await sessions.append("a", make_turn(1))
+    await sessions.append("b", make_turn(2))
+    assert await sessions.delete("a")
+    assert not await sessions.delete("a")
+    assert await sessions.look("a") is None
+    assert len(await sessions.turns("b")) == 1
+
+
+async def test_what_was_deleted_is_in_no_file(sessions: Sessions, tmp_path: Path) -> None:
+    def files() -> bytes:
+        return b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+    await sessions.append("b", make_turn(2))
+    await sessions.append("a", Turn("m", "the secret question", "the secret answer", [{"title": "secret"}]))
+    assert b"secret" in files()
+    await sessions.delete("a")
+    assert b"secret" not in files()
+
+
+async def test_deleting_waits_for_the_answer_that_would_be_added(sessions: Sessions) -> None:
+    async with sessions.lock("a"):
+        deletion = asyncio.create_task(sessions.delete("a"))
+        await sessions.append("a", make_turn(1))
+        assert not deletion.done()
+    assert await deletion
+    assert await sessions.turns("a") == []
+
+
 async def test_turns_that_are_appended_at_once_all_arrive(sessions: Sessions) -> None:
     await asyncio.gather(*(sessions.append("a", make_turn(number)) for number in range(20)))
     assert {turn.message_id for turn in await sessions.turns("a")} == {f"m{number}" for number in range(20)}
@@ -188,3 +268,70 @@ async def test_conversations_of_the_first_version_go_on(tmp_path: Path, clock: C
     await sessions.append("a", Turn("m2", "Q2", "A2", [], "passages, Q2"))
     assert [(turn.question, turn.asked) for turn in await sessions.turns("a")] == [("Q", ""), ("Q2", "passages, Q2")]
     await sessions.close()
+
+
+# Over HTTP.
+
+
+async def test_a_conversation_can_be_read_as_it_was_told(parts: Parts, client: Client) -> None:
+    events = await converse(client, "what is the answer", session_id="a.b:c-d_e")
+    response = await client.get("/sessions/a.b:c-d_e")
+    assert (response.status, response.headers["Cache-Control"]) == (200, "no-store")
+    assert await response.json() == {
+        "session_id": "a.b:c-d_e",
+        "turns": [
+            {
+                "message_id": "m",
+                "question": "what is the answer",
+                "answer": answer(events),
+                "sources": events[-2]["sources"],
+            }
+        ],
+        "expires_in": 30 * MINUTE,
+    }
+
+
+async def test_reading_a_conversation_does_not_prolong_it(parts: Parts, client: Client) -> None:
+    await converse(client, "what is the answer", session_id="s")
+    for left in (20, 10, 0):
+        parts.clock.advance(10 * MINUTE)
+        assert (await (await client.get("/sessions/s")).json())["expires_in"] == left * MINUTE
+    parts.clock.advance(1)
+    assert (await client.get("/sessions/s")).status == 404
+
+
+async def test_a_deleted_conversation_is_gone_and_its_id_starts_anew(parts: Parts, client: Client) -> None:
+    await converse(client, "what is the answer", session_id="s")
+    response = await client.delete("/sessions/s")
+    assert (response.status, await response.text()) == (204, "")
+    assert (await client.get("/sessions/s")).status == 404
+    await converse(client, "what is the answer", session_id="s")
+    assert [len(messages) for messages in parts.generator.prompts] == [2, 2]
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_there_is_no_conversation_of_an_unknown_id(client: Client, method: str) -> None:
+    response = await client.request(method, "/sessions/unknown?lang=en")
+    body = await response.json()
+    assert (response.status, body["error_code"]) == (404, "SESSION-002")
+    assert "30 minutes" in body["solutions"][0]
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("bad", ["%2e%2e%2f%2e%2e%2fetc", "a%20b", "%ec%97%90", "a" * 129, "a%00", "a%2Fb", "%27--"])
+async def test_a_bad_id_is_refused(client: Client, method: str, bad: str) -> None:
+    response = await client.request(method, URL(f"/sessions/{bad}", encoded=True))
+    assert (response.status, (await response.json())["error_code"]) == (400, "SESSION-001")
+
+
+async def test_a_question_over_the_socket_takes_the_place_of_an_earlier_one(parts: Parts, client: Client) -> None:
+    async with client.ws_connect("/chat-ws?session_id=s") as socket:
+        for id, more in (("m1", {}), ("m2", {}), ("m3", {"replaces": "m1"})):
+            question = {"type": "message", "message_id": id, "content": "what is the answer", "session_id": "s"}
+            await socket.send_json(question | more)
+        ended = 0
+        while ended < 3:
+            ended += (await socket.receive_json(timeout=10))["type"] == "stream_end"
+    turns = (await (await client.get("/sessions/s")).json())["turns"]
+    assert [turn["message_id"] for turn in turns] == ["m3"]
+    assert [len(messages) for messages in parts.generator.prompts] == [2, 4, 2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from rag.answers import Answers
@@ -12,5 +14,6 @@ from .state import State
 SETTINGS = web.AppKey("settings", Settings)
 STATE = web.AppKey("state", State)
 VERSION = web.AppKey("version", str)
+CLOSING = web.AppKey("closing", asyncio.Event)
 ANSWERS = web.AppKey("answers", Answers)
 SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets", set)

@@ -6,11 +6,12 @@ import documents from './texts/documents.js';
 import page from './texts/page.js';
 import settings from './texts/settings.js';
 import sources from './texts/sources.js';
+import viewer from './texts/viewer.js';
 import welcome from './texts/welcome.js';
 
 /** @typedef {'ko'|'en'} Lang */
 
-const TEXTS = { ...chat, ...composer, ...documents, ...page, ...settings, ...sources, ...welcome };
+const TEXTS = { ...chat, ...composer, ...documents, ...page, ...settings, ...sources, ...viewer, ...welcome };
 
 const textsIn = (lang) => Object.fromEntries(Object.entries(TEXTS).map(([key, text]) => [key, text[lang]]));
 
