@@ -92,12 +92,16 @@ class Scripted:
 
         return asyncio.run_coroutine_threadsafe(called(), self._loop).result(30)
 
+    def set(self, event: asyncio.Event) -> None:
+        """Let what waits for the event go on."""
+        self._loop.call_soon_threadsafe(event.set)
+
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
 
 
-async def _serve(directory: Path, ready: Future[Scripted]) -> None:
-    parts = Parts(directory)
+async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> None:
+    parts = Parts(directory, **given)  # type: ignore[arg-type]
     await parts.ingester.start()
     app = parts.app()
     runner = web.AppRunner(app)

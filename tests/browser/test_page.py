@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -54,13 +53,13 @@ def test_question_streams_an_answer_with_sources_that_open(page: Page, question:
     sources = page.shown("source")
     assert sources
     assert sources[0].text.startswith("[1]")
-    assert "%" in sources[0].text
     assert not page.shown("source-passage")
-    summary = sources[0].find_element(By.TAG_NAME, "summary")
-    page.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", summary)
-    summary.click()
-    (passage,) = page.until(lambda: page.shown("source-passage"))
-    assert passage.text.strip()
+    page.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", sources[0])
+    sources[0].click()
+    passages = page.until(lambda: page.shown("source-passage"))
+    assert len(passages) == len(sources)
+    assert passages[0].text.strip()
+    assert "%" in page.all("source-card")[0].text
     assert page.shown("source-file")[0].text.strip()
 
 
@@ -117,9 +116,10 @@ def test_sentences_that_no_source_says_are_marked_and_a_source_opens_at_its_quot
 
     assert page.phases() == ["done"], page.texts("error-message")
     answer = page.one("assistant-message")
-    assert answer.text == f"The answer is 42 [1]. {invented}"
+    shown = invented.replace("![x](http://evil.example/?q=1)", "image: x (http://evil.example/?q=1)")
+    assert answer.text == f"The answer is 42 [1]. {shown}"
     assert [bold.text for bold in answer.find_elements(By.TAG_NAME, "strong")] == ["answer"]
-    assert [marked.text for marked in answer.find_elements(By.CLASS_NAME, "unsupported")] == [invented]
+    assert [marked.text for marked in answer.find_elements(By.CLASS_NAME, "unsupported")] == [shown]
     assert page.one("grounded").text.splitlines() == [
         "1 of 2 sentences are supported by the sources.",
         "not found in the sources",
@@ -136,8 +136,7 @@ def test_sentences_that_no_source_says_are_marked_and_a_source_opens_at_its_quot
 @in_english
 def test_the_way_to_answer_is_chosen_sent_and_kept(driver, scripted) -> None:
     page = Page(driver, scripted.url)
-    page.one("answers-select").send_keys("Answers: quoted")
-    page.until(lambda: page.status() == "Connected", 30)
+    page.choose("quote")
     page.ask("what is the answer")
     page.until(lambda: page.shown("assistant-message") and page.idle())
     assert "“the answer to all questions is 42” [1]" in page.one("assistant-message").text
@@ -238,8 +237,10 @@ def test_phone_width_needs_no_sideways_scroll(page: Page) -> None:
     assert page.overflow() <= 0
     page.ask(f"{'가' * 300} https://{'a' * 300}.example/ 는 무엇인가요?")
     page.until(page.idle)
-    for source in page.shown("source"):
-        page.driver.execute_script("arguments[0].open = true", source)
+    page.shown("source")[0].click()
+    page.until(lambda: page.shown("sources-panel"))
+    assert page.overflow() <= 0
+    page.one("sources-close").click()
     assert page.overflow() <= 0
     inside = "return document.getElementById('scroller').scrollWidth - document.getElementById('scroller').clientWidth"
     assert page.driver.execute_script(inside) <= 0
@@ -273,29 +274,6 @@ def test_new_chat_clears_the_conversation_and_changes_the_session(page: Page) ->
     page.driver.find_element(By.CSS_SELECTOR, '[data-testid="example-question"]').click()
     page.until(page.idle)
     assert page.phases() == ["done"]
-
-
-def test_uploaded_file_is_followed_to_its_end(page: Page, tmp_path: Path) -> None:
-    document = tmp_path / "메모.md"
-    document.write_text("# 메모\n\n회의는 수요일 오전 열 시에 본관 3층에서 합니다.\n", encoding="utf-8")
-    page.until(lambda: page.one("figures").text, 30)
-    page.one("documents-button").click()
-    page.one("file-input").send_keys(str(document))
-    job = page.until(lambda: page.shown("job"), 10)[0]
-    page.until(lambda: job.get_attribute("data-state") in ("stored", "failed", "cancelled"))
-    assert job.get_attribute("data-state") == "stored", job.text
-    assert "메모.md" in job.text
-
-
-@in_english
-def test_refused_file_says_why(page: Page, tmp_path: Path) -> None:
-    program = tmp_path / "tool.exe"
-    program.write_bytes(b"MZ\x90\x00" + bytes(60))
-    page.one("documents-button").click()
-    page.one("file-input").send_keys(str(program))
-    job = page.until(lambda: page.shown("job"), 10)[0]
-    page.until(lambda: job.get_attribute("data-state") == "failed", 60)
-    assert job.find_element(By.CLASS_NAME, "error-message").text
 
 
 def test_page_talks_to_its_own_host_only_and_breaks_no_policy(page: Page, server) -> None:

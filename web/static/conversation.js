@@ -4,7 +4,8 @@ import { Hint } from './hint.js';
 import { lang } from './i18n.js';
 import { ChatSocket, newId, socketUrl } from './socket.js';
 import { hasEnded, newAnswer, reduce, stop } from './stream.js';
-import { Turn, fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
+import { Turn } from './turn.js';
 import { Watchdog } from './watchdog.js';
 
 /** @typedef {import('./socket.js').ConnectionState} ConnectionState */
@@ -13,9 +14,10 @@ import { Watchdog } from './watchdog.js';
  * @typedef {object} Parts
  * @property {(turn: Turn) => void} touch paints the turn in the next frame
  * @property {() => boolean} isReady whether the model can be asked
- * @property {() => {answers?: string}} settings how the person wants answers
+ * @property {() => object|undefined} options how the person wants answers, for the next question
  * @property {() => void} onChange the connection or what is running has changed
  * @property {(turn: Turn) => void} onEnd an answer has ended
+ * @property {(answer: import('./stream.js').Answer, number: number) => void} onCite a source of an answer is to be shown
  */
 
 /** A connection that has been silent for so long is not trusted when the network or the tab comes back. */
@@ -41,7 +43,7 @@ export class Conversation {
     this.session = session;
     this.#parts = parts;
     this.#socket = new ChatSocket({
-      url: () => socketUrl(document.baseURI, { session, lang: lang(), ...parts.settings() }),
+      url: () => socketUrl(document.baseURI, { session, lang: lang() }),
       onState: (state) => this.#onState(state),
       onEvent: (event) => this.#onEvent(event),
     });
@@ -77,7 +79,13 @@ export class Conversation {
    */
   ask(question, again) {
     const answer = newAnswer(newId(), question);
-    const turn = again ?? new Turn(answer, (failed) => this.ask(question, failed));
+    const turn =
+      again ??
+      new Turn(answer, {
+        onRetry: (other) => this.ask(other.answer.question, other),
+        onEdit: (other, text) => this.ask(text, other),
+        onCite: this.#parts.onCite,
+      });
     if (again) again.begin(answer);
     else this.element.append(turn.element);
     this.#live.push(turn);
@@ -92,7 +100,7 @@ export class Conversation {
       if (this.#withServer()) turn.waitsFor = 'turn';
       else if (this.state !== 'open') turn.waitsFor = 'connection';
       else if (!this.#parts.isReady()) turn.waitsFor = 'model';
-      else turn.sent = this.#socket.ask({ messageId, content, sessionId: this.session });
+      else turn.sent = this.#socket.ask({ messageId, content, sessionId: this.session, options: this.#parts.options() });
     }
     this.#changed(...this.#live);
   }

@@ -3,28 +3,18 @@
  * node, so nothing in it can become markup.
  */
 
-import { label, name, relabel, t } from './i18n.js';
-import { inContext } from './sources.js';
-import { cutAt, hasEnded, splitAnswer } from './stream.js';
+import { chipsOf } from './chips.js';
+import { quotationsOf } from './citations.js';
+import { copyButton } from './copy.js';
+import { editQuestion } from './edit.js';
+import { showFigures } from './figures.js';
+import { label, name, t } from './i18n.js';
+import { Painter } from './paint.js';
+import { titleOf } from './passages.js';
+import { hasEnded } from './stream.js';
+import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
-/** @typedef {import('./stream.js').Source} Source */
-
-/**
- * A copy of the first element in a `<template>`, its fixed texts in the current language.
- * @param {string} id
- * @returns {HTMLElement}
- */
-export function fromTemplate(id) {
-  const element = document.getElementById(id).content.firstElementChild.cloneNode(true);
-  relabel(element);
-  return element;
-}
-
-const score = (value) => `${Math.round(100 * Math.min(1, Math.max(0, Number(value) || 0)))}%`;
-
-/** @param {Source} source */
-const titleOf = (source) => String(source.title || source.metadata?.source || '?');
 
 export class Turn {
   /** @type {Answer} */
@@ -36,21 +26,26 @@ export class Turn {
 
   #root = fromTemplate('turn-template');
   #question = this.#root.querySelector('.question');
+  #edit = this.#root.querySelector('.edit');
   #loading = this.#root.querySelector('.loading');
   #reply = null;
   #painted = null;
   #thought = null;
-  #tail = null;
-  #settled = 0;
-  #onRetry;
+  #painter = null;
+  /** What the painter was made for. */
+  #sources = null;
+  #parts;
 
   /**
    * @param {Answer} answer
-   * @param {(turn: Turn) => void} onRetry
+   * @param {object} parts
+   * @param {(turn: Turn) => void} parts.onRetry the question is to be asked again
+   * @param {(turn: Turn, text: string) => void} parts.onEdit it is to be asked in other words
+   * @param {(answer: Answer, number: number) => void} parts.onCite a source is to be shown
    */
-  constructor(answer, onRetry) {
-    this.#onRetry = onRetry;
-    this.#question.textContent = answer.question;
+  constructor(answer, parts) {
+    this.#parts = parts;
+    this.#edit.addEventListener('click', () => editQuestion(this.#question, (text) => parts.onEdit(this, text)));
     this.begin(answer);
   }
 
@@ -62,9 +57,11 @@ export class Turn {
   begin(answer) {
     this.answer = answer;
     this.sent = this.stopping = false;
+    this.#root.querySelector('.edit-box')?.remove();
+    this.#question.hidden = false;
+    this.#question.textContent = answer.question;
     this.#reply?.remove();
-    this.#reply = this.#painted = this.#thought = this.#tail = null;
-    this.#settled = 0;
+    this.#reply = this.#painted = this.#thought = this.#painter = null;
     this.#root.append(this.#loading);
     this.paint();
   }
@@ -74,13 +71,14 @@ export class Turn {
     const { answer } = this;
     this.#root.dataset.phase = answer.phase;
     const ended = hasEnded(answer);
-    const text = answer.text.trimStart();
+    const text = answer.text.trim();
+    this.#edit.hidden = !ended;
     if (!this.#reply && (text || answer.thinking || ended)) this.#openReply();
     if (answer.thinking) this.#paintThinking(text || ended ? 'thoughts' : 'thinking');
     if (!text && !ended) return this.#paintLoading();
     this.#loading.remove();
     this.#reply.querySelector('.answer').hidden = !text && answer.phase !== 'failed';
-    if (text) this.#paintText(text);
+    if (text && this.#painted !== answer) this.#paintText();
     if (ended) this.#paintEnd(text);
   }
 
@@ -96,12 +94,12 @@ export class Turn {
   #openReply() {
     this.#reply = fromTemplate('reply-template');
     this.#reply.setAttribute('aria-busy', 'true');
-    this.#reply.querySelector('.retry').addEventListener('click', () => this.#onRetry(this));
-    this.#question.after(this.#reply);
+    this.#reply.querySelector('.retry').addEventListener('click', () => this.#parts.onRetry(this));
+    this.#reply.querySelector('.regenerate').addEventListener('click', () => this.#parts.onRetry(this));
+    copyButton('copy_answer', () => this.answer.text.trim(), this.#reply.querySelector('.copy-answer'));
+    this.#loading.before(this.#reply);
     this.#thought = document.createTextNode('');
     this.#reply.querySelector('.thought').append(this.#thought);
-    this.#tail = document.createTextNode('');
-    this.#reply.querySelector('.answer').append(this.#tail);
   }
 
   /** Thinking only grows, so what is new of it is appended. @param {'thinking'|'thoughts'} key */
@@ -114,43 +112,28 @@ export class Turn {
     if (thinking.length > this.#thought.length) this.#thought.appendData(thinking.slice(this.#thought.length));
   }
 
-  /** Text up to the last citation is settled and never touched again; only the tail is written anew. */
-  #paintText(text) {
-    const parts = splitAnswer(text.slice(this.#settled), this.answer.sources?.length ?? 0);
-    const tail = typeof parts.at(-1) === 'string' ? parts.pop() : '';
-    this.#tail.before(...parts.map((part) => this.#node(part)));
-    this.#settled = text.length - tail.length;
-    if (this.#tail.data !== tail) this.#tail.data = tail;
-  }
-
-  /** @param {string|number|{bold: string}} part @returns {Node|string} */
-  #node(part) {
-    if (typeof part === 'number') return this.#citation(part);
-    if (typeof part === 'string') return part;
-    const bold = document.createElement('strong');
-    bold.textContent = part.bold;
-    return bold;
+  #paintText() {
+    const { text, sources } = this.answer;
+    if (!this.#painter || this.#sources !== sources) {
+      this.#sources = sources;
+      this.#painter = new Painter(this.#reply.querySelector('.answer'), {
+        count: sources?.length ?? 0,
+        quotations: quotationsOf(sources ?? []),
+        citation: (number) => this.#citation(number),
+      });
+    }
+    this.#painter.paint(text);
   }
 
   /** Marks the sentences that are not in the sources, and says how many are. */
   #paintGrounded() {
-    const { text, sources, end } = this.answer;
+    const { text, end } = this.answer;
     const { supported, total, unsupported } = end.grounded;
     const box = this.#reply.querySelector('.grounded');
     box.hidden = false;
     label(box.querySelector('.grounded-count'), 'grounded', { supported, total });
     box.querySelector('.grounded-legend').hidden = !unsupported.length;
-    if (!unsupported.length) return;
-    const lead = text.length - text.trimStart().length; // white space is one unit and one point a letter
-    const spans = unsupported.map((span) => span.map((place) => place - lead));
-    const nodes = cutAt(text.trimStart(), spans).map((part) => {
-      const inner = splitAnswer(part.text, sources?.length ?? 0).map((one) => this.#node(one));
-      const element = document.createElement('span');
-      if (part.inside) element.className = 'unsupported';
-      element.append(...inner);
-      return element;
-    });
-    this.#reply.querySelector('.answer').replaceChildren(...nodes);
+    this.#painter.mark(text, unsupported, 'unsupported');
   }
 
   #citation(number) {
@@ -159,16 +142,8 @@ export class Turn {
     button.className = 'citation';
     button.textContent = `[${number}]`;
     name(button, 'open_source', { n: String(number), title: titleOf(this.answer.sources[number - 1]) });
-    button.addEventListener('click', () => this.#openSource(number));
+    button.addEventListener('click', () => this.#parts.onCite(this.answer, number));
     return button;
-  }
-
-  #openSource(number) {
-    this.#paintSources();
-    const source = this.#reply.querySelectorAll('.source')[number - 1];
-    source.open = true;
-    source.querySelector('summary').focus({ preventScroll: true });
-    source.scrollIntoView({ block: 'nearest' });
   }
 
   #paintSources() {
@@ -177,15 +152,15 @@ export class Turn {
     if (!sources?.length || !section.hidden) return;
     section.hidden = false;
     label(section.querySelector('.sources-title'), 'sources', { n: sources.length });
-    section.querySelector('ol').append(
-      ...sources.map((source, index) => sourceItem(source, index + 1, () => this.answer.text.includes(`[${index + 1}]`))),
-    );
+    const chips = chipsOf(this.answer, (number) => this.#parts.onCite(this.answer, number));
+    section.querySelector('ol').append(...chips);
   }
 
   #paintEnd(text) {
     const { answer } = this;
     if (this.#painted === answer) return;
     this.#painted = answer;
+    this.#painter?.end();
     this.#reply.removeAttribute('aria-busy');
     if (answer.phase === 'failed') this.#paintError();
     const note = {
@@ -194,15 +169,14 @@ export class Turn {
       done: answer.end?.reason === 'length' ? 'cut' : text ? null : 'empty_answer',
     }[answer.phase];
     this.#show('.note', note);
-    this.#reply.querySelector('.retry').hidden = answer.phase === 'done' && Boolean(text);
-    if (Number.isFinite(answer.end?.ms) && text) {
-      const seconds = (answer.end.ms / 1000).toFixed(1);
-      // Quotations need no tokens.
-      const { tokens } = answer.end;
-      this.#show('.stats', tokens ? 'stats' : 'seconds', { seconds, tokens });
-    }
+    const isWhole = answer.phase === 'done' && Boolean(text);
+    this.#reply.querySelector('.retry').hidden = isWhole;
+    this.#reply.querySelector('.regenerate').hidden = !isWhole;
+    this.#reply.querySelector('.answer-actions').hidden = !text;
+    if (text) showFigures(this.#reply.querySelector('.stats'), answer.end, Boolean(answer.thinking));
     this.#paintSources();
     if (answer.end?.grounded && text) this.#paintGrounded();
+    this.#painter = null;
   }
 
   #paintError() {
@@ -241,41 +215,4 @@ export function fillSolutions(list, solutions) {
     item.textContent = solution;
     list.append(item);
   }
-}
-
-/**
- * @param {Source} source
- * @param {number} number
- * @param {() => boolean} isCited
- */
-function sourceItem(source, number, isCited) {
-  const item = fromTemplate('source-template');
-  item.querySelector('.source-number').textContent = `[${number}]`;
-  item.querySelector('.source-title').textContent = titleOf(source);
-  const page = source.metadata?.page;
-  const pageElement = item.querySelector('.source-page');
-  pageElement.hidden = !page;
-  if (page) label(pageElement, 'source_page', { page });
-  item.querySelector('.source-score').textContent = score(source.score);
-  const passage = item.querySelector('.passage');
-  passage.textContent = String(source.content ?? '');
-  item.querySelector('.source').addEventListener('toggle', () => isCited() && widen(passage, source));
-  item.querySelector('.source-file').textContent = String(source.metadata?.source ?? '');
-  return item;
-}
-
-/**
- * Shows what stands around a cited text, which is highlighted.
- * @param {HTMLElement} passage
- * @param {Source} source
- */
-async function widen(passage, source) {
-  if (passage.firstElementChild) return;
-  const found = await inContext(source);
-  if (!found) return;
-  const quote = document.createElement('mark');
-  quote.textContent = found.quote;
-  passage.replaceChildren(found.before, quote, found.after);
-  const above = quote.getBoundingClientRect().top - passage.getBoundingClientRect().top;
-  passage.scrollTop += above - passage.clientHeight / 4;
 }
