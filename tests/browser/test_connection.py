@@ -223,3 +223,28 @@ def test_what_is_stopped_without_a_connection_is_stopped_on_the_server_too(
     (kept,) = scripted.run(lambda: list(scripted.app[ANSWERS]._kept.values()))
     page.until(kept.question.cancel.is_set, 10)
     scripted.go()
+
+
+def test_a_tab_that_is_duplicated_has_a_session_of_its_own_and_a_reload_keeps_it(driver, scripted) -> None:
+    session = "return sessionStorage.getItem('session')"
+    page = Page(driver, scripted.url)
+    first = driver.execute_script(session)
+    page.load()
+    assert driver.execute_script(session) == first
+    scripted.hold(2)
+    page.ask(ASKED)
+    page.until(lambda: page.texts("assistant-message") == ["The answer"])
+    original = driver.current_window_handle
+    # Such a window gets a copy of what this one has stored.
+    driver.execute_script("window.open(location.href)")
+    page.until(lambda: len(driver.window_handles) == 2, 10)
+    driver.switch_to.window(next(handle for handle in driver.window_handles if handle != original))
+    page.until(lambda: connected(page), 30)
+    assert driver.execute_script(session) not in (None, first)
+    assert not page.all("user-message")
+    scripted.go()
+    page.ask(ASKED)
+    whole(page)
+    driver.switch_to.window(original)
+    whole(page)
+    assert driver.execute_script(session) == first

@@ -16,9 +16,12 @@ import { SourcesPanel } from './sources.js';
 import { StatsPanel, readStats, showMachine } from './stats.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
+import { thisTab } from './tab.js';
 import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
+// What a duplicated tab has stored is the session of another.
+const { isCopy } = await thisTab();
 
 const settings = new Settings($('settings-panel'), (now, before) => {
   if (now.lang !== before.lang) changeLang(wantedLang());
@@ -160,6 +163,6 @@ addEventListener('pageshow', (event) => event.persisted && shown.wake());
 document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && shown.wake());
 
 speak(lang());
-open(stored('sessionStorage', 'session') ?? newId());
+open((!isCopy && stored('sessionStorage', 'session')) || newId());
 health.read();
 viewer.restore();
