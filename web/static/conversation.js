@@ -1,10 +1,12 @@
 /** One conversation: its session, its connection, its turns, and the element that shows them. */
 
+import { Hint } from './hint.js';
 import { lang } from './i18n.js';
 import { ChatSocket, newId, socketUrl } from './socket.js';
-import { hasEnded, interrupt, newAnswer, reduce, stop } from './stream.js';
+import { hasEnded, newAnswer, reduce, stop } from './stream.js';
 import { fromTemplate } from './template.js';
 import { Turn } from './turn.js';
+import { Watchdog } from './watchdog.js';
 
 /** @typedef {import('./socket.js').ConnectionState} ConnectionState */
 
@@ -18,6 +20,9 @@ import { Turn } from './turn.js';
  * @property {(answer: import('./stream.js').Answer, number: number) => void} onCite a source of an answer is to be shown
  */
 
+/** A connection that has been silent for so long is not trusted when the network or the tab comes back. */
+const DOUBTFUL_MS = 5_000;
+
 export class Conversation {
   element = fromTemplate('log-template');
   #parts;
@@ -25,6 +30,10 @@ export class Conversation {
   /** Turns whose answers have not ended, in the order they were asked; one at a time is with the server. @type {Turn[]} */
   #live = [];
   #reconnectWhenIdle = false;
+  /** Answers that were stopped while the server could not be told. @type {string[]} */
+  #unwanted = [];
+  #hint = new Hint();
+  #watchdog = new Watchdog({ onSilence: () => this.#onSilence() });
 
   /**
    * @param {string} session
@@ -43,6 +52,11 @@ export class Conversation {
   /** @returns {ConnectionState} */
   get state() {
     return this.#socket.state;
+  }
+
+  /** When the next attempt to connect is due; 0 where none is. */
+  get retryAt() {
+    return this.#socket.retryAt;
   }
 
   get isEmpty() {
@@ -95,7 +109,10 @@ export class Conversation {
   stop() {
     const turn = this.#live[0];
     if (!turn || turn.stopping) return;
-    if (!turn.sent) return this.#progress(turn, stop(turn.answer));
+    if (!turn.sent || this.state !== 'open') {
+      if (turn.sent) this.#unwanted.push(turn.answer.messageId);
+      return this.#progress(turn, stop(turn.answer));
+    }
     turn.stopping = this.#socket.cancel(turn.answer.messageId);
     this.#changed(turn);
   }
@@ -118,6 +135,7 @@ export class Conversation {
 
   #changed(...turns) {
     for (const turn of turns) this.#parts.touch(turn);
+    this.#watch();
     this.#parts.onChange();
   }
 
@@ -143,16 +161,58 @@ export class Conversation {
     const turn = this.#withServer();
     if (turn) this.#socket.cancel(turn.answer.messageId);
     this.#live = [];
+    this.#watch();
     this.#socket.close();
   }
 
+  /** The network or the tab is back: connects at once, anew where the connection says nothing. */
+  wake() {
+    if (this.#watchdog.silence > DOUBTFUL_MS) this.reconnect();
+    else this.connect();
+  }
+
+  /** Goes on with an answer that another page, such as this one before it was loaded anew, began to receive. @param {Turn} turn */
+  resumeAnswer(turn) {
+    turn.answer = { ...turn.answer, started: true };
+    turn.sent = true;
+    this.#live.push(turn);
+    if (this.state === 'open') this.#goOn(turn);
+    this.#changed(turn);
+  }
+
   #onState(state) {
-    const turn = state === 'open' ? undefined : this.#withServer();
-    if (turn) this.#progress(turn, interrupt(turn.answer));
+    if (state === 'open') {
+      for (const messageId of this.#unwanted.splice(0)) this.#socket.cancel(messageId);
+      for (const turn of this.#live) if (turn.sent) this.#goOn(turn);
+    }
     this.pump();
   }
 
+  /** After a break. A question may not have arrived; the server answers one that it knows only once. @param {Turn} turn */
+  #goOn(turn) {
+    const { messageId, started, next } = turn.answer;
+    if (started) this.#socket.resume(messageId, next);
+    else turn.sent = false;
+    if (started && turn.stopping) this.#socket.cancel(messageId);
+  }
+
+  /** Says what is the matter while an answer is awaited. */
+  #watch() {
+    const turn = this.#withServer();
+    this.#watchdog.watch(Boolean(turn));
+    const trouble = this.#watchdog.isSilent ? 'hint_silent' : this.state === 'open' ? null : 'hint_lost';
+    this.#hint.show(turn?.element, trouble);
+  }
+
+  /** The server may be slow, or the connection be dead without either end knowing: a new one does no harm and tells. */
+  #onSilence() {
+    this.#watch();
+    if (this.state === 'open') this.reconnect();
+  }
+
   #onEvent(event) {
+    this.#watchdog.sign();
+    this.#watch();
     const turn =
       event.message_id === 'unknown' ? this.#withServer() : this.#live.find(({ answer }) => answer.messageId === event.message_id);
     if (turn?.sent) this.#progress(turn, reduce(turn.answer, event));

@@ -2,11 +2,12 @@
 
 import { showChoice } from './chip.js';
 import { Composer } from './composer.js';
+import { ConnectionStatus } from './connection.js';
 import { Conversation } from './conversation.js';
 import { DocumentsPanel } from './documents.js';
 import { Follower } from './follow.js';
 import { Health } from './health.js';
-import { label, lang, pickLang, relabel, setLang, t } from './i18n.js';
+import { lang, pickLang, relabel, setLang, t } from './i18n.js';
 import { optionsOf } from './preferences.js';
 import { Selection, remembered } from './selection.js';
 import { Settings } from './settings.js';
@@ -15,9 +16,12 @@ import { SourcesPanel } from './sources.js';
 import { StatsPanel, readStats, showMachine } from './stats.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
+import { thisTab } from './tab.js';
 import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
+// What a duplicated tab has stored is the session of another.
+const { isCopy } = await thisTab();
 
 const settings = new Settings($('settings-panel'), (now, before) => {
   if (now.lang !== before.lang) changeLang(wantedLang());
@@ -59,13 +63,12 @@ function open(session) {
   conversation.connect();
 }
 
+const status = new ConnectionStatus({ status: $('status'), text: $('status-text'), wait: $('status-wait'), button: $('reconnect') });
 let lastState = '';
 
 function showState() {
   const { state, isEmpty, isRunning, isStopping } = shown;
-  $('status').dataset.state = state;
-  label($('status-text'), `status_${state}`);
-  $('reconnect').hidden = state !== 'closed';
+  status.show(shown);
   $('welcome').hidden = !isEmpty;
   $('stop').hidden = !isRunning;
   $('stop').disabled = isStopping;
@@ -156,10 +159,11 @@ for (const [id, run] of Object.entries(clicks)) $(id).addEventListener('click', 
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => ask(t(button.dataset.i18n)));
 }
-addEventListener('online', () => shown.connect());
-document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && shown.connect());
+addEventListener('online', () => shown.wake());
+addEventListener('pageshow', (event) => event.persisted && shown.wake());
+document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && shown.wake());
 
 speak(lang());
-open(stored('sessionStorage', 'session') ?? newId());
+open((!isCopy && stored('sessionStorage', 'session')) || newId());
 health.read();
 viewer.restore();
