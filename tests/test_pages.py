@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from web.pages import GUIDES, STATIC
+from web.assets import STATIC
+from web.pages import GUIDES
 
 from .app_client import Client
 

@@ -16,7 +16,7 @@ from rag.errors import RagError
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
-from . import chat_ws, documents, jobs, middleware, ops, pages, search, sessions
+from . import assets, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
 from .keys import SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
@@ -59,7 +59,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/documents/{id}/text", documents.text),
             web.get("/documents/{id}/original", documents.original),
             web.get("/health", ops.health),
-            web.static("/static", pages.STATIC),
+            web.get("/static/{path:.*}", assets.asset),
         ]
     )
     app.on_response_prepare.append(middleware.security_headers)

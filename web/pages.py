@@ -12,11 +12,11 @@ from markdown_it import MarkdownIt
 
 from rag.errors import Lang
 
+from .assets import STATIC
 from .keys import VERSION
 from .middleware import lang_of
 
 HERE = Path(__file__).resolve().parent
-STATIC = HERE / "static"
 TEMPLATES = HERE / "templates"
 GUIDES = HERE / "guides"
 

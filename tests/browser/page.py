@@ -19,8 +19,20 @@ class Page:
 
     def __init__(self, driver, url: str) -> None:
         self.driver = driver
-        driver.get(f"{url}/")
+        self.url = url
+        self.load()
+
+    def load(self) -> None:
+        self.driver.get(f"{self.url}/")
         self.until(lambda: self.status() in ("연결됨", "Connected"), 30)
+
+    def dress(self, theme: str) -> None:
+        """As on a machine with a light or a dark theme."""
+        scheme = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+
+    def language(self) -> str:
+        return self.driver.execute_script("return document.documentElement.lang")
 
     def until(self, condition: Callable[[], object], seconds: float = ANSWER_S):
         waiting = WebDriverWait(self.driver, seconds, 0.05, [StaleElementReferenceException])
