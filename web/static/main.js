@@ -1,12 +1,17 @@
 /** Wires the page: the parts know nothing of each other, this module tells each what the others said. */
 
 import { Composer } from './composer.js';
-import { Conversation } from './conversation.js';
+import { ConversationList } from './conversations.js';
+import { Desk } from './desk.js';
 import { DocumentsPanel } from './documents.js';
+import { save } from './export.js';
 import { Follower } from './follow.js';
 import { Health } from './health.js';
+import { openHistory } from './history.js';
 import { label, lang, pickLang, relabel, setLang, t } from './i18n.js';
-import { newId } from './socket.js';
+import { Keeper } from './keeper.js';
+import { shortcutOf } from './shortcuts.js';
+import { Sidebar } from './sidebar.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
 
@@ -17,7 +22,7 @@ const wanted = stored('localStorage', 'answers');
 answers.value = [...answers.options].some(({ value }) => value === wanted) ? wanted : 'auto';
 setLang(stored('localStorage', 'lang') ?? pickLang(navigator.languages, document.documentElement.lang));
 
-// ---------------------------------------------------------------- the conversation that is shown
+// ---------------------------------------------------------------- conversations
 
 const follower = new Follower($('scroller'), $('conversation'), $('to-latest'));
 const painter = new FramePainter((turns) => {
@@ -25,32 +30,52 @@ const painter = new FramePainter((turns) => {
   follower.painted();
 });
 
-/** @type {Conversation} */
-let shown;
+const keeper = new Keeper(openHistory(), {
+  onChange: () => list.render(),
+  onTold: (id) => desk.told(id),
+  onGone: (id) => desk.end(id),
+});
 
-/** @param {string} session */
-function open(session) {
-  store('sessionStorage', 'session', session);
-  const conversation = new Conversation(session, {
-    touch: (turn) => painter.touch(turn),
-    isReady: () => !health.isLoading,
-    settings: () => ({ answers: answers.value }),
-    onChange: () => conversation === shown && showState(),
-    onEnd(turn) {
-      if (conversation === shown) $('announcer').textContent = turn.spoken;
-    },
-  });
-  shown = conversation;
-  $('conversation').replaceChildren(conversation.element);
-  $('announcer').textContent = '';
-  showState();
-  conversation.connect();
-}
+const desk = new Desk($('conversation'), keeper, {
+  touch: (turn) => painter.touch(turn),
+  isReady: () => !health.isLoading,
+  settings: () => ({ answers: answers.value }),
+  onChange: showState,
+  onShow() {
+    follower.follow = true;
+    $('announcer').textContent = '';
+    composer.draft = desk.draft;
+    showState();
+  },
+  onEnd(turn) {
+    $('announcer').textContent = turn.spoken;
+  },
+});
+
+const list = new ConversationList($('sidebar'), {
+  read: () => ({ heads: [...keeper.heads.values()], shown: desk.shown?.session, running: desk.running, lasts: keeper.lasts }),
+  search: (query) => keeper.search(query),
+  onOpen(id) {
+    desk.show(id);
+    sidebar.closeDrawer();
+  },
+  onRename: (id, title) => keeper.rename(id, title),
+  onDelete(id) {
+    keeper.delete(id);
+    if (id === desk.shown.session) desk.showNew();
+  },
+  onUndo: (id) => keeper.undo(id),
+  async onExport(id, kind) {
+    keeper.flush();
+    save($('download'), kind, keeper.heads.get(id), await keeper.turns(id));
+  },
+});
 
 let lastState = '';
+let lastRunning = '';
 
 function showState() {
-  const { state, isEmpty, isRunning, isStopping } = shown;
+  const { state, isEmpty, isRunning, isStopping } = desk.shown;
   $('status').dataset.state = state;
   label($('status-text'), `status_${state}`);
   $('reconnect').hidden = state !== 'closed';
@@ -59,24 +84,32 @@ function showState() {
   $('stop').disabled = isStopping;
   if (state === 'open' && state !== lastState) health.read();
   lastState = state;
+  const running = [desk.shown.session, ...desk.running].join(' ');
+  if (running !== lastRunning) list.render();
+  lastRunning = running;
 }
 
 /** @param {string} question */
 function ask(question) {
   follower.follow = true;
-  shown.ask(question);
+  desk.shown.ask(question);
 }
 
 function newChat() {
-  shown.close();
-  open(newId());
+  desk.showNew();
+  sidebar.closeDrawer();
   composer.focus();
 }
 
 // ---------------------------------------------------------------- the other parts
 
-const health = new Health($('notice'), () => shown.pump());
-const composer = new Composer($('composer'), { onAsk: ask, onStop: () => shown.stop() });
+const health = new Health($('notice'), () => desk.each((conversation) => conversation.pump()));
+const composer = new Composer($('composer'), {
+  onAsk: ask,
+  onStop: () => desk.shown.stop(),
+  onDraft: (text) => desk.keepDraft(desk.shown.session, text),
+});
+const sidebar = new Sidebar($('sidebar'), $('sidebar-button'));
 const documents = new DocumentsPanel($('documents-panel'), () => health.read());
 
 function speak(language) {
@@ -88,28 +121,39 @@ function speak(language) {
 }
 
 const clicks = {
-  stop: () => shown.stop(),
+  stop: () => desk.shown.stop(),
   'new-chat': newChat,
-  reconnect: () => shown.reconnect(),
+  reconnect: () => desk.shown.reconnect(),
   documents: () => documents.open(),
   language() {
     speak(lang() === 'ko' ? 'en' : 'ko');
     store('localStorage', 'lang', lang());
-    shown.reconnectSoon();
+    desk.each((conversation) => conversation.reconnectSoon());
     health.read();
   },
 };
 for (const [id, run] of Object.entries(clicks)) $(id).addEventListener('click', () => run());
 answers.addEventListener('change', () => {
   store('localStorage', 'answers', answers.value);
-  shown.reconnectSoon();
+  desk.each((conversation) => conversation.reconnectSoon());
 });
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => ask(t(button.dataset.i18n)));
 }
-addEventListener('online', () => shown.connect());
-document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && shown.connect());
+addEventListener('online', () => desk.each((conversation) => conversation.connect()));
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') desk.each((conversation) => conversation.connect());
+  else keeper.flush();
+});
+addEventListener('pagehide', () => keeper.leave());
+addEventListener('keydown', (event) => {
+  const run = { new: newChat, question: () => composer.focus() }[shortcutOf(event)];
+  if (!run) return;
+  event.preventDefault();
+  run();
+});
 
 speak(lang());
-open(stored('sessionStorage', 'session') ?? newId());
+desk.begin();
+keeper.load().then(() => desk.tidyDrafts());
 health.read();

@@ -113,11 +113,12 @@ export class ChatSocket {
   }
 
   /**
-   * @param {{messageId: string, content: string, sessionId: string}} message
+   * @param {{messageId: string, content: string, sessionId: string, replaces?: string}} message
    * @returns {boolean} false when the connection is not open; then nothing was sent
    */
-  ask({ messageId, content, sessionId }) {
-    return this.#send({ type: 'message', message_id: messageId, content, session_id: sessionId });
+  ask({ messageId, content, sessionId, replaces }) {
+    const more = replaces ? { replaces } : {};
+    return this.#send({ type: 'message', message_id: messageId, content, session_id: sessionId, ...more });
   }
 
   /**

@@ -9,11 +9,22 @@ export function stored(storage, key) {
   }
 }
 
-/** @param {'localStorage'|'sessionStorage'} storage @param {string} key @param {string} value */
+/** @param {'localStorage'|'sessionStorage'} storage @param {string} key @param {string} value; '' keeps nothing */
 export function store(storage, key, value) {
   try {
-    globalThis[storage].setItem(key, value);
+    if (value) globalThis[storage].setItem(key, value);
+    else globalThis[storage].removeItem(key);
   } catch {
     /* see above */
+  }
+}
+
+/** @param {'localStorage'|'sessionStorage'} storage @param {string} prefix @returns {string[]} the rest of each key that begins so */
+export function storedUnder(storage, prefix) {
+  try {
+    const keys = Object.keys(globalThis[storage]);
+    return keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+  } catch {
+    return [];
   }
 }
