@@ -28,7 +28,6 @@ BEARS = 0.5
 LONGEST_CHOICE = 64
 
 _PARAGRAPH = re.compile(r".+?(?:\n\n|\Z)", re.DOTALL)
-_CITATION = re.compile(r"\[(\d{1,3})\]")
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +66,7 @@ class _Plan:
 
     def told(self, answer: str = "") -> list[dict[str, Any]]:
         """The sources in the shape of the protocol, marked as far as the answer is known."""
-        cited = self.cited
-        if cited is None:
-            cited = frozenset(int(number) for number in _CITATION.findall(answer))
+        cited = grounding.cited(answer) if self.cited is None else self.cited
         return [source_of(passage, number in cited) for number, passage in enumerate(self.sources, 1)]
 
     def grounded(self, answer: str) -> Mapping[str, Any] | None:
@@ -117,7 +114,7 @@ class Chat:
 
     async def read_ahead(self) -> None:
         """Let the model read what stands before every choice of a short answer, for the first one not to wait."""
-        if self.answers == "free" or not (self._small or self.answers == "quote"):
+        if not self._is_quoting(self.answers):
             return
         for lang in filter(self.generator.speaks, shots.EXAMPLES):
             tokens = self.generator.generate(shots.prompt(lang, "", ""), Sampling(max_tokens=1), threading.Event())
@@ -171,12 +168,13 @@ class Chat:
             passages = await asyncio.to_thread(overview.beginning, document)
             return await asyncio.to_thread(self._prepare, question, "", history, passages, gather(passages))
         ranked = await self._weigh(asked, searched, passages)
-        if bears(searched, passages, ranked) < BEARS and searched != asked and not followup.leans(asked):
+        told = bears(searched, passages, ranked) >= BEARS
+        if not told and searched != asked and not followup.leans(asked):
             # It may have been about something else.
-            searched = asked
-            passages = await self.retriever.search(searched, self.passages)
-            ranked = await self._weigh(asked, searched, passages)
-        if bears(searched, passages, ranked) < BEARS:
+            passages = await self.retriever.search(asked, self.passages)
+            ranked = await self._weigh(asked, asked, passages)
+            told = bears(asked, passages, ranked) >= BEARS
+        if not told:
             return _Plan(passages, text=replies.refusal(passages, prompt.language_of(asked)))
         return await asyncio.to_thread(self._prepare, question, asked, history, passages, ranked)
 
@@ -220,16 +218,18 @@ class Chat:
     def _shown(self, asked: str, sentence: str) -> str:
         """What the model reads to choose the short answer in the sentence; "" if it is no help there."""
         lang = prompt.language_of(asked)
+        if not self.generator.speaks(lang):
+            return ""
         text = shots.prompt(lang, asked, sentence)
-        room = self.generator.context - LONGEST_CHOICE
-        return text if self.generator.speaks(lang) and self.generator.count(text) < room else ""
+        return text if self.generator.count(text) < self.generator.context - LONGEST_CHOICE else ""
 
     def _quotes(self, question: Question) -> bool:
         """Whether to quote. What a model writes in a language that it does not know is no answer."""
-        mode = question.answers or self.answers
-        if mode == "quote" or not self.generator.speaks(prompt.language_of(question.content)):
-            return True
-        return mode == "auto" and self._small
+        known = self.generator.speaks(prompt.language_of(question.content))
+        return not known or self._is_quoting(question.answers or self.answers)
+
+    def _is_quoting(self, mode: str) -> bool:
+        return mode == "quote" or (mode == "auto" and self._small)
 
     @property
     def _small(self) -> bool:

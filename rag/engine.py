@@ -172,7 +172,9 @@ class Engine:
         self._patience = patience
         self._worth = Worth(self._pace.cost)
         # What is generated from was counted just before.
-        self._tokens = lru_cache(maxsize=PROMPTS_KEPT)(lambda messages: model.prompt_tokens(messages))
+        self._tokens = lru_cache(maxsize=PROMPTS_KEPT)(
+            lambda prompt: model.raw_tokens(prompt) if isinstance(prompt, str) else model.prompt_tokens(prompt)
+        )
         self._commands: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._slots = [Slot(number) for number in range(context.sequences)]
         self._waiting: deque[_Request] = deque()
@@ -207,7 +209,7 @@ class Engine:
         return len(self._prompt(messages))
 
     def _prompt(self, messages: Sequence[Message] | str) -> list[int]:
-        return self._model.raw_tokens(messages) if isinstance(messages, str) else self._tokens(tuple(messages))
+        return self._tokens(messages if isinstance(messages, str) else tuple(messages))
 
     async def generate(
         self,

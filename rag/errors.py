@@ -81,10 +81,16 @@ RULES: dict[str, tuple[str, str]] = {
         "it must differ from the ids of messages still being answered",
     ),
     "rule:index": ("0 이상의 정수여야 합니다", "it must be an integer of 0 or more"),
+    "rule:next-index": (
+        "지금까지 생긴 토큰의 수를 넘을 수 없습니다",
+        "it must not exceed the number of tokens that the answer has so far",
+    ),
     "rule:k": ("1~100의 정수여야 합니다", "it must be an integer from 1 to 100"),
     "rule:page": ("1~1,000,000의 정수여야 합니다", "it must be an integer from 1 to 1,000,000"),
     "rule:page-size": ("1~200의 정수여야 합니다", "it must be an integer from 1 to 200"),
     "rule:q": ("200자를 넘을 수 없습니다", "it must have at most 200 characters"),
+    "rule:sort": ("name, added, size, passages 중 하나여야 합니다", "it must be name, added, size or passages"),
+    "rule:order": ("asc나 desc여야 합니다", "it must be asc or desc"),
     "rule:names": (
         "1~1,000자 문자열의 목록이어야 하며 최대 1,000개까지 가능합니다",
         "it must be a list of at most 1,000 strings of 1 to 1,000 characters",

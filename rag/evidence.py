@@ -172,7 +172,7 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def rank(question: str, passages: Sequence[Passage], gathered: Sequence[Evidence]) -> list[Evidence]:
     """The gathered sentences with their scores, best first, by words alone."""
     weights, held = _held(question, gathered)
-    kind, korean, thing = kind_of(question), _is_korean(question), defined(question)
+    kind, korean, thing = kind_of(question), ranking.is_korean(question), defined(question)
     lower = question.lower()
     above = [sum(weights[term] for term in weights.keys() & _heading_terms(passage)) for passage in passages]
     scored = []
@@ -186,7 +186,7 @@ def rank(question: str, passages: Sequence[Passage], gathered: Sequence[Evidence
             + HEADING * above[sentence.passage]
             + PASSAGE * passages[sentence.passage].score
             + FITS * fits(kind, sentence.text, lower)
-            + SCRIPT * (_is_korean(sentence.text) == korean)
+            + SCRIPT * (ranking.is_korean(sentence.text) == korean)
             + DEFINES * (bool(thing) and _defines(sentence.text, thing))
             - ROW * sentence.text.startswith("|")
         )
@@ -197,10 +197,6 @@ def rank(question: str, passages: Sequence[Passage], gathered: Sequence[Evidence
 def _heading_terms(passage: Passage) -> set[str]:
     """The terms of the headings above the passage that are not its document's title."""
     return {term for heading in passage.headings if heading != passage.title for term in ranking.terms(heading)}
-
-
-def _is_korean(text: str) -> bool:
-    return ranking.hangul_share(text) >= 0.2
 
 
 def in_passage(sentence: Evidence, passages: Sequence[Passage]) -> str:
@@ -225,12 +221,7 @@ def _held(question: str, gathered: Sequence[Evidence]) -> tuple[dict[str, float]
     """The question's terms with their weights, rare ones more, the sum being 1; and which of them each sentence has."""
     asked = ranking.asked(question)
     held = [asked.keys() & ranking.terms(sentence.text) for sentence in gathered]
-    weights = {}
-    for term, weight in asked.items():
-        holding = sum(term in terms for terms in held)
-        weights[term] = weight * math.log(1 + (len(held) - holding + 0.5) / (holding + 0.5))
-    total = sum(weights.values()) or 1.0
-    return {term: weight / total for term, weight in weights.items()}, held
+    return ranking.weigh(asked, held), held
 
 
 def fits(kind: Kind, text: str, question: str) -> bool:

@@ -18,7 +18,7 @@ from .chunking import sentences
 from .facts import holds_names, initials, lacks_numbers, latin_words, names, numbers
 from .types import Passage
 
-CITATION = re.compile(r"\[(\d{1,3})\]")
+_CITATION = re.compile(r"\[(\d{1,3})\]")
 
 # The logistic function of these is how likely a sentence is supported: the share of its words in all of the evidence
 # and in the best sentence of it; whether a number of it is not near that; a negation that is not there, one that is
@@ -31,8 +31,6 @@ DROPPED = -1.7
 STRANGERS = -1.9
 BIAS = -0.6
 SUPPORTED = 0.5
-# A text with so many of its letters in Hangul is Korean.
-KOREAN = 0.2
 # Of two places with as many of the words, that with the numbers is meant.
 _WITH_NUMBERS = 0.3
 
@@ -106,8 +104,8 @@ def check(answer: str, sources: Sequence[str | Passage]) -> Grounding:
     evidence = [_Source.of(source) for source in sources]
     total, unsupported = 0, []
     for claim in claims_of(answer):
-        cited = [source for number, source in enumerate(evidence, 1) if number in claim.cited or not claim.cited]
-        likely = _support(claim.text, cited)
+        meant = [source for number, source in enumerate(evidence, 1) if number in claim.cited or not claim.cited]
+        likely = _support(claim.text, meant)
         total += likely is not None
         if likely is not None and likely < SUPPORTED:
             unsupported.append((claim.start, claim.end))
@@ -122,6 +120,11 @@ def support(claim: str, sources: Sequence[str | Passage]) -> float | None:
 # What an answer claims.
 
 
+def cited(text: str) -> frozenset[int]:
+    """The numbers of the sources that the text cites as `[n]`."""
+    return frozenset(map(int, _CITATION.findall(text)))
+
+
 def claims_of(answer: str) -> Iterator[Claim]:
     """The sentences that claim something, in their order."""
     # A citation behind the full stop belongs to the sentence before it. No offset changes.
@@ -129,19 +132,15 @@ def claims_of(answer: str) -> Iterator[Claim]:
     begin = 0
     for gap in _PARAGRAPH_END.finditer(moved):
         paragraph = moved[begin : gap.start()]
-        around = _cited(paragraph)
+        around = cited(paragraph)
         position = begin
         for sentence in sentences(paragraph):
             start = moved.index(sentence, position)
             position = start + len(sentence)
-            text = " ".join(_MARKUP.sub("", CITATION.sub("", sentence)).split())
+            text = " ".join(_MARKUP.sub("", _CITATION.sub("", sentence)).split())
             if not sentence.startswith("#") and _claims(text):
-                yield Claim(start, position, text, _cited(sentence) or around)
+                yield Claim(start, position, text, cited(sentence) or around)
         begin = gap.end()
-
-
-def _cited(text: str) -> frozenset[int]:
-    return frozenset(map(int, CITATION.findall(text)))
 
 
 def _claims(text: str) -> bool:
@@ -205,8 +204,8 @@ def _support(claim: str, sources: Sequence[_Source]) -> float | None:
     figures, named = numbers(claim), names(claim)
     if not sources or lacks_numbers(figures, [value for source in sources for value in source.numbers]):
         return 0.0
-    foreign = {_is_korean(claim)}.isdisjoint(_is_korean(source.whole) for source in sources)
-    if foreign and not _is_korean(claim):
+    foreign = {ranking.is_korean(claim)}.isdisjoint(ranking.is_korean(source.whole) for source in sources)
+    if foreign and not ranking.is_korean(claim):
         # Its names are spelled otherwise there.
         return 1.0 if figures else None
     words = frozenset[str]().union(*(source.words for source in sources))
@@ -215,10 +214,6 @@ def _support(claim: str, sources: Sequence[_Source]) -> float | None:
     if foreign:
         return 1.0 if figures or named else None
     return 1 / (1 + math.exp(-_power(claim, figures, sources)))
-
-
-def _is_korean(text: str) -> bool:
-    return ranking.hangul_share(text) >= KOREAN
 
 
 def _power(claim: str, figures: Sequence[float], sources: Sequence[_Source]) -> float:

@@ -120,11 +120,15 @@ class Ingester:
 
     def jobs(self) -> list[Job]:
         """Those being worked on, those that wait, then those that have ended, the latest first."""
-        return [*self.working(), *self._waiting.values(), *(self._jobs[job_id] for job_id in reversed(self._ended))]
+        return [*self.working(), *self._waiting.values(), *self.ended()]
 
     def working(self) -> list[Job]:
         """The jobs that are being worked on."""
         return [job for job, _ in self._open.values()]
+
+    def ended(self) -> list[Job]:
+        """The jobs that have ended, as far as they are remembered, the latest first."""
+        return [self._jobs[job_id] for job_id in reversed(self._ended)]
 
     def job_counts(self) -> dict[str, int]:
         """How many jobs are queued, running, stored, failed and cancelled, as far as they are remembered."""

@@ -49,8 +49,8 @@ _LABEL = re.compile(
 
 
 def language_of(question: str) -> Lang:
-    """The language to answer in: Korean if a fair part of the letters is Hangul."""
-    return "ko" if ranking.hangul_share(question) >= 0.2 else "en"
+    """The language to answer in."""
+    return "ko" if ranking.is_korean(question) else "en"
 
 
 @dataclass(frozen=True, slots=True)

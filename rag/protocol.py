@@ -155,6 +155,8 @@ _FIELD_RULES = {
     "page": "rule:page",
     "page_size": "rule:page-size",
     "q": "rule:q",
+    "sort": "rule:sort",
+    "order": "rule:order",
     "documents": "rule:names",
     "folders": "rule:names",
     "types": "rule:names",

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .errors import Lang
 from .evidence import Evidence, defined
+from .neighbours import joined
 from .ranking import has_unspaced
 from .spans import Span, short_answers
 from .types import Passage
@@ -72,7 +74,7 @@ def quotation(passages: Sequence[Passage], chosen: Sequence[Evidence]) -> Quotat
 
     What is quoted of a passage takes its place among the sources; a passage with two quotes has two places.
     """
-    quotes = _joined(passages, chosen)
+    quotes = joined(map(_quote, chosen), partial(_join, passages))
     sources: list[Passage] = []
     numbers: dict[Quote, int] = {}
     for place, passage in enumerate(passages):
@@ -85,19 +87,12 @@ def quotation(passages: Sequence[Passage], chosen: Sequence[Evidence]) -> Quotat
     return Quotation(tuple(quotes), tuple(numbers[quote] for quote in quotes), tuple(sources))
 
 
-def _joined(passages: Sequence[Passage], chosen: Sequence[Evidence]) -> list[Quote]:
-    """Sentences of a passage with nothing but white space between them as one, in the place of the better."""
-    quotes: list[Quote] = []
-    for sentence in chosen:
-        whole, place = Quote(sentence.passage, sentence.start, sentence.end, sentence.text), len(quotes)
-        while (near := next((i for i, other in enumerate(quotes) if _join(passages, other, whole)), None)) is not None:
-            whole = _join(passages, quotes.pop(near), whole) or whole
-            place = min(place, near)
-        quotes.insert(place, whole)
-    return quotes
+def _quote(sentence: Evidence) -> Quote:
+    return Quote(sentence.passage, sentence.start, sentence.end, sentence.text)
 
 
 def _join(passages: Sequence[Passage], a: Quote, b: Quote) -> Quote | None:
+    """Both as one if nothing but white space is between them."""
     if a.passage != b.passage:
         return None
     passage = passages[a.passage]

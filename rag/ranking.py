@@ -46,6 +46,8 @@ _KOREAN_ENDINGS = (
 )
 _SUFFIXES = ("ing", "ed", "es", "s")
 
+# A text with so many of its letters in Hangul is Korean.
+KOREAN = 0.2
 # The cosine's part of the score where the embedding model knows the query's language; the words have the rest.
 VECTOR_WEIGHT = 0.4
 # The best sentence's part of the words; BM25 has the rest.
@@ -64,6 +66,11 @@ def hangul_share(text: str) -> float:
     """Share of Hangul among the letters, 0 to 1."""
     letters = [character for character in text if character.isalpha()]
     return sum(1 for character in letters if _HANGUL.match(character)) / len(letters) if letters else 0.0
+
+
+def is_korean(text: str) -> bool:
+    """Whether a fair part of the letters is Hangul: Korean texts hold Latin names, and English ones seldom Hangul."""
+    return hangul_share(text) >= KOREAN
 
 
 def terms(text: str) -> list[str]:
@@ -147,15 +154,6 @@ def _begins_word(text: str, start: int) -> bool:
     return before is None or before.end() == start
 
 
-def coverage(query: str, texts: Sequence[str]) -> list[float]:
-    """For each text, the share of the query's terms that it holds, weighted by rarity among the texts. 0 to 1."""
-    wanted = asked(query)
-    finder = _Finder.of(wanted)
-    held = [finder.count(text.lower()) for text in texts]
-    weights = _weigh(wanted, held)
-    return [_share(weights, terms) for terms in held]
-
-
 def relevance(query: str, texts: Sequence[str], contexts: Sequence[str]) -> list[float]:
     """How much of the query each text says, by its words alone, 0 to 1.
 
@@ -166,7 +164,7 @@ def relevance(query: str, texts: Sequence[str], contexts: Sequence[str]) -> list
     above = [finder.count(context.lower()) for context in contexts]
     inside = [[finder.count(sentence) for sentence in _SENTENCE_END.split(text.lower())] for text in texts]
     counts = [_sum([context, *sentences]) for context, sentences in zip(above, inside, strict=True)]
-    weights = _weigh(wanted, counts)
+    weights = weigh(wanted, counts)
     mean = sum(map(len, texts)) / max(1, len(texts)) or 1.0
     matches = [_bm25(weights, count, len(text) / mean) for count, text in zip(counts, texts, strict=True)]
     # Beyond 1 a text says more than each word once: the best match is the measure then.
@@ -189,7 +187,7 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def _weigh(wanted: Mapping[str, float], held: Sequence[Container[str]]) -> dict[str, float]:
+def weigh(wanted: Mapping[str, float], held: Sequence[Container[str]]) -> dict[str, float]:
     """The weight of each term times its rarity among the texts, the sum being 1.
 
     Rarity is the inverse document frequency of BM25 (Robertson and Zaragoza, 2009).

@@ -11,6 +11,7 @@ from itertools import islice
 
 import numpy as np
 
+from . import neighbours
 from .types import EVERYWHERE, Embedder, Filter, Passage, Store, Vectors
 
 # Vectors of so many questions are kept: a few hundred KiB.
@@ -139,15 +140,7 @@ def joined(passages: Sequence[Passage]) -> list[Passage]:
 
     Only what stands on one page below the same headings is joined, up to `LONGEST` characters.
     """
-    kept: list[Passage] = []
-    for passage in passages:
-        whole, place = passage, len(kept)
-        # What was joined may reach the next one.
-        while (near := next((i for i, other in enumerate(kept) if _join(other, whole)), None)) is not None:
-            whole = _join(kept.pop(near), whole) or whole
-            place = min(place, near)
-        kept.insert(place, whole)
-    return kept
+    return neighbours.joined(passages, _join)
 
 
 def _join(a: Passage, b: Passage) -> Passage | None:

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from . import ranking, rows
+from . import listing, ranking, rows
 from .errors import RagError
 from .former import Former
 from .table import Database, Table, cosines
-from .types import EVERYWHERE, Document, Embedded, Filter, Passage, Vectors
+from .types import EVERYWHERE, Document, Embedded, Filter, Passage, SortKey, Vectors
 
 TABLE_PREFIX = "passages_"
 # Counts up when the rows change; the tables of earlier numbers are then moved over like those of another model.
@@ -215,12 +215,16 @@ class LanceStore:
             (former.documents[document_id] for former in self._formers if document_id in former.documents), None
         )
 
-    async def list_documents(self, query: str = "", first: int = 0, most: int = 100) -> tuple[list[Document], int]:
-        """(documents without text, how many there are) whose source or title holds the query; the newest first."""
+    async def list_documents(
+        self, query: str = "", first: int = 0, most: int = 100, sort: SortKey = "added", descending: bool = True
+    ) -> tuple[list[Document], int]:
+        """(documents without text, how many there are) whose source or title holds the query; the newest first,
+        unless another order is asked for."""
         with _unavailable(self._directory):
-            found = await self._table.select(rows.DOCUMENTS, ["chunk_id", "source", "title", "added"])
+            found = await self._table.select(rows.DOCUMENTS, listing.columns(sort))
             left = {each.id: each for former in self._formers for each in former.documents.values()}
-            page, total = await asyncio.to_thread(_page, found, left, query, first, most)
+            every = [*found, *map(listing.row_of, left.values())]
+            page, total = await asyncio.to_thread(listing.page, every, query, sort, descending, first, most)
             here = [chunk_id for chunk_id in page if chunk_id not in left]
             about = await self._table.select(rows.one_of("chunk_id", here), ["about"]) if here else []
         known = left | {each.id: each for each in (rows.to_document(row["about"]) for row in about)}
@@ -319,20 +323,6 @@ class LanceStore:
 def table_name(embedder: str, dimension: int) -> str:
     """One table for each embedding model: another model's vectors mean something else."""
     return TABLE_PREFIX + hashlib.sha256(f"{FORMAT}\n{embedder}\n{dimension}".encode()).hexdigest()[:16]
-
-
-def _page(
-    found: list[dict[str, Any]], left: dict[str, Document], query: str, first: int, most: int
-) -> tuple[list[str], int]:
-    """The ids of one page of the documents that hold the query, and how many they are on all pages."""
-    wanted = query.casefold()
-    names = [(row["added"], row["chunk_id"], row["source"], row["title"]) for row in found]
-    names += [(each.added, each.id, each.source, each.title) for each in left.values()]
-    if wanted:
-        names = [name for name in names if wanted in name[2].casefold() or wanted in name[3].casefold()]
-    names.sort(key=lambda name: name[1])
-    names.sort(key=lambda name: name[0], reverse=True)
-    return [name[1] for name in names[first : first + most]], len(names)
 
 
 def _rank(query: str, vector: Vectors, found: Sequence[Any], others: list[dict[str, Any]], k: int) -> list[Passage]:

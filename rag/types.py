@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "cancelled"]
+SortKey = Literal["name", "added", "size", "passages"]
 Vectors = NDArray[np.float32]
 
 
@@ -250,8 +251,11 @@ class Store(Protocol):
         """The document without its text, or None."""
         ...
 
-    async def list_documents(self, query: str = "", first: int = 0, most: int = 100) -> tuple[list[Document], int]:
-        """(documents without text, how many there are) whose source or title holds the query; the newest first."""
+    async def list_documents(
+        self, query: str = "", first: int = 0, most: int = 100, sort: SortKey = "added", descending: bool = True
+    ) -> tuple[list[Document], int]:
+        """(documents without text, how many there are) whose source or title holds the query; the newest first,
+        unless another order is asked for."""
         ...
 
     async def with_content(self, sha256: str) -> Document | None:

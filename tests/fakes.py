@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from rag import listing
 from rag.loaders import Loaded, load
 from rag.types import (
     EVERYWHERE,
@@ -26,6 +27,7 @@ from rag.types import (
     Passage,
     Rows,
     Sampling,
+    SortKey,
     Token,
     Turn,
     Usage,
@@ -394,13 +396,18 @@ class MemoryStore:
         document = self.documents.get(document_id)
         return document and replace(document, text="")
 
-    async def list_documents(self, query: str = "", first: int = 0, most: int = 100) -> tuple[list[Document], int]:
+    async def list_documents(
+        self, query: str = "", first: int = 0, most: int = 100, sort: SortKey = "added", descending: bool = True
+    ) -> tuple[list[Document], int]:
         self._check()
         found = [
             replace(document, text="")
             for document in reversed(self.documents.values())
             if query.casefold() in f"{document.source}\n{document.title}".casefold()
         ]
+        if (sort, descending) != ("added", True):
+            ids, _ = listing.page(map(listing.row_of, found), "", sort, descending, 0, len(found))
+            found = [self.documents[id] for id in ids]
         return found[first : first + most], len(found)
 
     async def with_content(self, sha256: str) -> Document | None:

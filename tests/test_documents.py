@@ -254,6 +254,61 @@ async def test_jobs_are_listed_and_can_be_cancelled(parts: Parts, client: Client
     assert (await client.delete("/documents/jobs/none")).status == 404
 
 
+async def next_jobs(stream: aiohttp.StreamReader) -> dict[str, Any]:
+    """The next event of the stream of all jobs."""
+    async with asyncio.timeout(PATIENCE):
+        while not (line := await stream.readline()).startswith(b"data: "):
+            assert line in (b"event: jobs\n", b"\n", b": \n")
+    return json.loads(line[6:])
+
+
+async def test_one_stream_tells_of_all_jobs(parts: Parts, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "LOOK", 0.01)
+    await send(client, ("old.md", b"old"), ("empty.md", b""))
+    await parts.ingester.join()
+    parts.parser.wait = asyncio.Event()
+    ids = await send(client, *((f"{number}.md", b"text %d" % number) for number in range(5)))
+    await until(lambda: len(parts.parser.names) == 6)
+    response = await client.get("/documents/jobs/events?lang=en")
+    event = await next_jobs(response.content)
+    assert [(job["name"], job["state"]) for job in event["jobs"]] == [
+        *((f"{number}.md", "parsing") for number in range(4)),
+        ("4.md", "queued"),
+        ("empty.md", "failed"),
+    ], "what is stored and what was cancelled is no news"
+    assert event["first"] is True
+    assert event["counts"] == {"queued": 1, "running": 4, "stored": 1, "failed": 1, "cancelled": 0}
+    await client.delete(f"/documents/jobs/{ids[0]}")
+    parts.parser.wait.set()
+    last: dict[str, str] = {}
+    while event["counts"]["stored"] < 5:
+        event = await next_jobs(response.content)
+        assert event["first"] is False
+        last |= {job["name"]: job["state"] for job in event["jobs"]}
+    assert last == {f"{number}.md": "cancelled" if number == 0 else "stored" for number in range(5)}
+    response.close()
+
+
+async def test_the_stream_of_all_jobs_ends_with_the_server(parts: Parts, aiohttp_client: MakeClient) -> None:
+    app = parts.app()
+    client = await aiohttp_client(app)
+    response = await client.get("/documents/jobs/events")
+    assert (await next_jobs(response.content))["jobs"] == []
+    async with asyncio.timeout(PATIENCE):
+        await app.shutdown()
+        assert await response.content.read() == b"\n"
+
+
+async def test_a_silent_stream_of_all_jobs_is_kept_alive(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "LOOK", 0.01)
+    monkeypatch.setattr(jobs, "HEARTBEAT", 0.02)
+    async with asyncio.timeout(PATIENCE):
+        response = await client.get("/documents/jobs/events")
+        while await response.content.readline() != b": \n":
+            pass
+    response.close()
+
+
 async def test_a_silent_job_keeps_its_line_alive_and_a_client_may_leave(
     parts: Parts, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +365,22 @@ async def test_documents_are_listed_by_pages_the_newest_first(parts: Parts, clie
     assert [row["name"] for row in (await listing(client, "?q=3.MD"))[0]] == ["3.md"]
 
 
+async def test_documents_are_sorted_as_asked(parts: Parts, client: Client) -> None:
+    parts.store.documents.clear()
+    for day, (name, size) in enumerate((("b 10.md", 2), ("B 9.md", 30), ("가.md", 4))):
+        document = make_document("x" * size, name, source=name, added=f"2026-01-0{day + 1}T00:00:00Z")
+        parts.store.documents[name] = document
+    for query, expected in (
+        ("sort=name", ["B 9.md", "b 10.md", "가.md"]),
+        ("sort=name&order=desc", ["가.md", "b 10.md", "B 9.md"]),
+        ("sort=size", ["B 9.md", "가.md", "b 10.md"]),
+        ("sort=size&order=asc&page_size=2", ["b 10.md", "가.md"]),
+        ("sort=added&order=asc", ["b 10.md", "B 9.md", "가.md"]),
+        ("order=desc", ["가.md", "B 9.md", "b 10.md"]),
+    ):
+        assert [row["name"] for row in (await listing(client, f"?{query}"))[0]] == expected, query
+
+
 async def test_new_documents_are_listed_with_the_state_of_their_job(parts: Parts, client: Client) -> None:
     await send(client, ("old.md", b"old"))
     await parts.ingester.join()
@@ -338,8 +409,12 @@ async def test_new_documents_are_listed_with_the_state_of_their_job(parts: Parts
         ("/documents?page=x", "page"),
         ("/documents?page_size=201", "page_size"),
         ("/documents?q=" + "x" * 201, "q"),
+        ("/documents?sort=colour", "sort"),
+        ("/documents?order=up", "order"),
         ("/documents/doc/text?start=-1", "start"),
         ("/documents/doc/text?end=x", "end"),
+        ("/documents/doc/text?page=0", "page"),
+        ("/documents/doc/find", "q"),
     ],
 )
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -377,6 +452,19 @@ async def test_a_long_text_comes_in_parts_with_the_pages_they_touch(
     assert [page["number"] for page in part["pages"]] == [1, 2]
     part = await (await client.get("/documents/long/text?start=12")).json()
     assert part["pages"] == [{"number": 2, "start": 12, "end": 30}]
+    part = await (await client.get("/documents/long/text?page=2&start=3&end=8")).json()
+    assert (part["start"], part["end"]) == (15, 20)
+
+
+async def test_words_are_found_in_a_text_with_their_places(
+    parts: Parts, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.store.documents["doc"] = make_document("🙂 The warranty\nperiod. No warranty period.", "doc")
+    found = await (await client.get("/documents/doc/find?q=Warranty%20period")).json()
+    assert found == {"places": [[6, 21], [26, 41]], "more": False}
+    monkeypatch.setattr(documents, "MAX_PLACES", 1)
+    found = await (await client.get("/documents/doc/find?q=warranty")).json()
+    assert found == {"places": [[6, 14]], "more": True}
 
 
 async def test_an_original_comes_back_byte_for_byte_and_runs_nothing(parts: Parts, client: Client) -> None:
@@ -413,7 +501,7 @@ async def test_a_deleted_document_is_gone_everywhere(parts: Parts, client: Clien
     id = document_id("a.md")
     response = await client.delete(f"/documents/{id}")
     assert (response.status, await response.read()) == (204, b"")
-    for method, path in (("DELETE", ""), ("GET", ""), ("GET", "/text"), ("GET", "/original")):
+    for method, path in (("DELETE", ""), ("GET", ""), ("GET", "/text"), ("GET", "/find?q=x"), ("GET", "/original")):
         response = await client.request(method, f"/documents/{id}{path}")
         assert (response.status, (await response.json())["error_code"]) == (404, "DOC-007")
     assert list((parts.directory / "originals").iterdir()) == []

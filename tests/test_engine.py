@@ -335,6 +335,24 @@ async def test_a_text_is_gone_on_from_as_it_is(make_rig: MakeRig) -> None:
     assert rig.engine.count("so:") == 3
 
 
+@pytest.mark.parametrize(("prompt", "tokenizer"), [("so:", "raw_tokens"), ([Message("user", "so:")], "prompt_tokens")])
+async def test_what_was_just_counted_is_not_tokenized_again(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, prompt: str | list[Message], tokenizer: str
+) -> None:
+    asked: list[object] = []
+
+    def tokens(_: ScriptedModel, prompt: object) -> list[int]:
+        asked.append(prompt)
+        return list(b"so:")
+
+    monkeypatch.setattr(ScriptedModel, tokenizer, tokens)
+    rig = make_rig("yes")
+    assert rig.engine.count(prompt) == 3
+    async with aclosing(rig.engine.generate(prompt, Sampling(), threading.Event())) as answer:
+        assert "".join([token.text async for token in answer]) == "yes"
+    assert len(asked) == 1
+
+
 async def test_a_single_choice_needs_no_decode(make_rig: MakeRig) -> None:
     rig = make_rig()
     for choices in (["all of it"], ["all of it", "all of it"], ["all", "all of it"], [""]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.grounding import Grounding, check, claims_of, support
+from rag.grounding import Grounding, check, cited, claims_of, support
 
 from .fakes import make_passage
 
@@ -94,6 +94,10 @@ def test_a_citation_behind_the_full_stop_belongs_to_the_sentence_before() -> Non
 )
 def test_what_claims_nothing_does_not_count(answer: str) -> None:
     assert check(answer, [PUMP]) == Grounding(0, 0)
+
+
+def test_citations_are_numbers_of_sources_and_nothing_else_in_brackets() -> None:
+    assert cited("It is 40 [2], or 41 [1][12]. See [note], [1-2] and [2026].") == {1, 2, 12}
 
 
 def test_a_refusal_that_goes_on_to_claim_counts() -> None:

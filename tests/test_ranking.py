@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.ranking import asked, coverage, hangul_share, has_unspaced, relevance, scores, terms
+from rag.ranking import asked, hangul_share, has_unspaced, is_korean, relevance, scores, terms, weigh
 
 # Shared machines are slow at times, and a failing example is printed anyway.
 steady = settings(deadline=None, database=None)
@@ -44,35 +44,38 @@ def test_the_share_of_hangul_is_among_letters(text: str, share: float) -> None:
     assert hangul_share(text) == share
 
 
-def test_coverage_is_1_for_all_that_was_asked_and_0_for_nothing_of_it() -> None:
-    assert coverage("warranty period", ["the period of the warranty", "a recipe for bread"]) == pytest.approx(
-        [1.0, 0.0]
-    )
+@pytest.mark.parametrize(
+    ("text", "korean"),
+    [("가방 X200", True), ("보증은 LG Electronics에서", True), ("the word 한 in English", False), ("12", False)],
+)
+def test_a_korean_text_may_hold_latin_names_but_an_english_one_hardly_hangul(text: str, korean: bool) -> None:
+    assert is_korean(text) is korean
 
 
-def test_a_rare_word_covers_more_than_a_common_one() -> None:
-    texts = ["battery of it", "price of it", "colour of it", "warranty of the battery"]
-    common, *_, rare = coverage("battery warranty", texts)
-    alone = coverage("battery warranty", ["battery", "battery", "battery", "warranty"])
-    assert rare > common
-    assert alone[3] > alone[0]
-
-
-def test_without_words_there_is_nothing_to_cover() -> None:
-    assert coverage("?!", ["a", "b"]) == [0.0, 0.0]
-    assert coverage("a", []) == []
-
-
-@steady
-@given(TEXT, st.lists(TEXT, max_size=5))
-def test_coverage_is_from_0_to_1(query: str, texts: list[str]) -> None:
-    found = coverage(query, texts)
-    assert len(found) == len(texts)
-    assert all(0 <= share <= 1 + 1e-9 for share in found)
+def test_a_rare_term_weighs_more_than_a_common_one_and_all_of_them_1() -> None:
+    weights = weigh({"battery": 1.0, "warranty": 1.0}, [{"battery"}, {"battery"}, {"battery", "warranty"}, set()])
+    assert weights["warranty"] > weights["battery"] > 0
+    assert sum(weights.values()) == pytest.approx(1.0)
+    assert weigh({}, [set()]) == {}
 
 
 def relevant(query: str, *texts: str) -> list[float]:
     return relevance(query, texts, [""] * len(texts))
+
+
+def test_relevance_is_1_for_all_that_was_asked_and_0_for_nothing_of_it() -> None:
+    found = relevant("warranty period", "the warranty period", "a recipe for bread")
+    assert found == pytest.approx([1.0, 0.0], abs=0.01)
+
+
+def test_without_words_nothing_is_relevant() -> None:
+    assert relevant("?!", "a", "b") == [0.0, 0.0]
+    assert relevant("a") == []
+
+
+def test_a_text_with_the_rare_word_is_more_relevant_than_one_with_the_common_one() -> None:
+    common, *_, rare = relevant("battery warranty", "battery of it", "battery of all", "the price", "warranty of it")
+    assert rare > common
 
 
 @steady
@@ -127,7 +130,7 @@ def test_a_question_of_question_words_alone_keeps_them() -> None:
 def test_terms_are_counted_as_they_are_cut(query: str, text: str) -> None:
     wanted = dict.fromkeys(terms(query), 1.0)
     held = {term for term in terms(text) if term in wanted}
-    (share,) = coverage(query, [text])
+    (share,) = relevant(query, text)
     assert (share > 0) == bool(held & set(asked(query)))
 
 

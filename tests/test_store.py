@@ -113,6 +113,16 @@ async def test_a_listing_looks_into_sources_and_titles_whatever_the_case(store: 
         assert ([document.id for document in found], total) == (expected, len(expected))
 
 
+async def test_a_listing_is_sorted_as_asked(store: LanceStore) -> None:
+    for id, size, passages in (("a", 10, 1), ("b", 9, 3), ("c", 11, 2)):
+        text = "word " * passages
+        document = make_document(text, id=id, source=f"{id}.md", bytes=size)
+        await put(store, document, [make_passage("word", number, id) for number in range(passages)])
+    for sort, expected in (("size", "cab"), ("passages", "bca"), ("name", "cba")):
+        found, _ = await store.list_documents(sort=sort, descending=True)  # type: ignore[arg-type]
+        assert "".join(document.id for document in found) == expected
+
+
 async def test_content_is_known_by_its_hash(store: LanceStore) -> None:
     document = make_document("the battery")
     await put(store, document)

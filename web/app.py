@@ -12,12 +12,13 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
+from rag.answers import Answers
 from rag.errors import RagError
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
 from . import assets, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
-from .keys import SETTINGS, SOCKETS, STATE, VERSION
+from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -38,6 +39,8 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     )
     app[VERSION] = version
     app[SOCKETS] = set()
+    app[CLOSING] = asyncio.Event()
+    app[ANSWERS] = Answers()
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True)
     app.add_routes(
         [
@@ -51,19 +54,21 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.post("/documents", jobs.upload),
             web.get("/documents", documents.list_documents),
             web.get("/documents/jobs", jobs.list_jobs),
+            web.get("/documents/jobs/events", jobs.events),
             web.delete("/documents/jobs/{id}", jobs.cancel),
             web.get("/documents/jobs/{id}/events", jobs.job_events),
             web.get("/documents/stats", documents.stats),
             web.get("/documents/{id}", documents.document),
             web.delete("/documents/{id}", documents.delete),
             web.get("/documents/{id}/text", documents.text),
+            web.get("/documents/{id}/find", documents.find),
             web.get("/documents/{id}/original", documents.original),
             web.get("/health", ops.health),
             web.get("/static/{path:.*}", assets.asset),
         ]
     )
     app.on_response_prepare.append(middleware.security_headers)
-    app.on_shutdown.append(chat_ws.close_all)
+    app.on_shutdown.extend([chat_ws.close_all, jobs.end_streams])
     if state is None:
         app.cleanup_ctx.append(_parts(models))
     return app

@@ -7,12 +7,13 @@ import contextlib
 import logging
 import threading
 import time
+import weakref
 from collections import deque
-from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from rag.answers import Answer, Answers, Reader
 from rag.chat import Mode, Question
 from rag.errors import Lang, RagError
 from rag.protocol import (
@@ -30,7 +31,7 @@ from rag.protocol import (
     to_ws,
 )
 
-from .keys import SOCKETS, STATE
+from .keys import ANSWERS, SOCKETS, STATE
 from .middleware import lang_of
 from .state import State
 
@@ -52,11 +53,12 @@ async def chat_ws(request: web.Request) -> web.WebSocketResponse:
         socket=socket,
         request=request,
         state=request.app[STATE],
+        answers=request.app[ANSWERS],
         session_id=session_id,
         lang=lang_of(request),
         early_sources=request.query.get("sources") == "early",
         thinking=request.query.get("thinking") == "show",
-        answers=_answers_of(request.query.get("answers")),
+        mode=_mode_of(request.query.get("answers")),
     )
     request.app[SOCKETS].add(socket)
     try:
@@ -66,24 +68,26 @@ async def chat_ws(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Connection:
-    """One socket: a reader that takes frames in, and a writer that answers them one after the other."""
+    """One socket: a reader of frames, and a writer that tells the answers one after the other."""
 
     socket: web.WebSocketResponse
     request: web.Request
     state: State
+    answers: Answers
     session_id: str
     lang: Lang
     early_sources: bool
     thinking: bool
-    answers: Mode
-    _waiting: deque[Question | ErrorEvent] = field(default_factory=deque)
+    mode: Mode
+    _waiting: deque[Reader | ErrorEvent] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    _running: Question | None = None
+    _telling: Reader | None = None
+    _told: weakref.WeakSet[Answer] = field(default_factory=weakref.WeakSet)
 
     async def serve(self) -> None:
-        """Until the socket is closed. Answers that nobody will read are cancelled."""
+        """Until the socket is closed. Answers go on for a while, in case that their client comes back."""
         writer = asyncio.create_task(self._write(), name=f"chat {self.session_id}")
         try:
             async for message in self.socket:
@@ -95,8 +99,8 @@ class Connection:
                     await self._close(WSCloseCode.POLICY_VIOLATION)
                     break
         finally:
-            for question in self._questions():
-                question.cancel.set()
+            for reader in self._readers():
+                reader.close()
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
@@ -107,41 +111,57 @@ class Connection:
         try:
             message = parse(frame, self.session_id)
             if isinstance(message, Cancel):
-                self._cancel(message.message_id)
+                if answer := self.answers.find(self.session_id, message.message_id):
+                    answer.cancel()
             elif isinstance(message, Resume):
-                raise RagError("SESSION-003")
+                self._resume(message)
             else:
                 self._ask(message)
         except RagError as error:
             self._refuse(message_id_of(frame), error)
 
     def _ask(self, message: ClientMessage) -> None:
-        self.state.ready_chat()
-        asked = self._questions()
-        if any(question.stream.message_id == message.message_id for question in asked):
-            raise RagError("WS-002-VALIDATION_ERROR", field="message_id", rule="rule:busy-id")
+        self._refuse_twice(message.message_id)
+        known = self.answers.find(self.session_id, message.message_id)
+        if known and known.question.content == message.content and known not in self._told:
+            # Sent again, since the connection was lost before the answer came.
+            self._read(known, 0)
+            return
+        if known and not known.ended and not known.abandoned:
+            raise _busy()
+        chat = self.state.ready_chat()
+        asked = {reader.answer for reader in self._readers()} | set(self.answers.abandoned(self.session_id))
         # One is being answered, or will be as soon as the writer has its turn.
         if len(asked) > MAX_WAITING:
             raise RagError("GEN-004", seconds=10 * len(asked))
         stream = Stream(message.message_id, self.session_id, time.monotonic)
-        flag = threading.Event()
-        how = (self.early_sources, self.thinking, self.answers, message.replaces)
-        self._put(Question(message.content, stream, flag, *how))
+        how = (self.early_sources, self.thinking, self.mode, message.replaces)
+        question = Question(message.content, stream, threading.Event(), *how)
+        self._read(self.answers.begin(question, chat.answer(question)), 0)
 
-    def _cancel(self, message_id: str) -> None:
-        for question in self._questions():
-            if question.stream.message_id == message_id:
-                question.cancel.set()
+    def _resume(self, message: Resume) -> None:
+        self._refuse_twice(message.message_id)
+        answer = self.answers.find(self.session_id, message.message_id)
+        if answer is None:
+            raise RagError("SESSION-003")
+        self._read(answer, message.next_index)
 
-    def _questions(self) -> list[Question]:
-        """The one that is being answered and those that wait."""
-        running = [self._running] if self._running else []
-        return running + [item for item in self._waiting if isinstance(item, Question)]
+    def _refuse_twice(self, message_id: str) -> None:
+        if any(reader.answer.message_id == message_id for reader in self._readers()):
+            raise _busy()
+
+    def _read(self, answer: Answer, next_index: int) -> None:
+        self._put(answer.read(next_index, early_sources=self.early_sources, thinking=self.thinking))
+
+    def _readers(self) -> list[Reader]:
+        """The one that is being told and those that wait."""
+        telling = [self._telling] if self._telling else []
+        return telling + [item for item in self._waiting if isinstance(item, Reader)]
 
     def _refuse(self, message_id: str, error: RagError) -> None:
         self._put(ErrorEvent(message_id, error))
 
-    def _put(self, item: Question | ErrorEvent) -> None:
+    def _put(self, item: Reader | ErrorEvent) -> None:
         self._waiting.append(item)
         self._arrived.set()
 
@@ -158,7 +178,7 @@ class Connection:
                 if isinstance(item, ErrorEvent):
                     await self._send(item)
                 else:
-                    await self._answer(item)
+                    await self._tell(item)
         except (ConnectionError, TimeoutError):
             # Nobody reads any more. Without the abort a stalled reader would hold the socket open.
             if self.request.transport is not None:
@@ -167,14 +187,16 @@ class Connection:
             log.exception("the socket of session %s failed", self.session_id)
             await self._close(WSCloseCode.INTERNAL_ERROR)
 
-    async def _answer(self, question: Question) -> None:
-        self._running = question
+    async def _tell(self, reader: Reader) -> None:
+        self._telling = reader
         try:
-            async with aclosing(self.state.ready_chat().answer(question)) as events:
-                async for event in events:
+            while events := await reader.more():
+                for event in events:
                     await self._send(event)
+            self._told.add(reader.answer)
         finally:
-            self._running = None
+            self._telling = None
+            reader.close()
 
     async def _send(self, event: Event) -> None:
         async with asyncio.timeout(SEND_TIMEOUT):
@@ -185,13 +207,20 @@ class Connection:
             await asyncio.wait_for(self.socket.close(code=code), SEND_TIMEOUT)
 
 
-def _answers_of(value: str | None) -> Mode:
+def _busy() -> RagError:
+    return RagError("WS-002-VALIDATION_ERROR", field="message_id", rule="rule:busy-id")
+
+
+def _mode_of(value: str | None) -> Mode:
     """How the client wants its answers; anything else is left to the setting."""
     return "quote" if value == "quote" else "free" if value == "free" else ""
 
 
 async def close_all(app: web.Application) -> None:
-    """`on_shutdown`: tell every client that the server goes, and do not wait for those that do not listen."""
+    """`on_shutdown`: tell every client that the server goes, and do not wait for those that do not listen.
+
+    Answers end with it, read or not.
+    """
 
     async def close(socket: web.WebSocketResponse) -> None:
         with contextlib.suppress(Exception):
@@ -199,3 +228,4 @@ async def close_all(app: web.Application) -> None:
 
     sockets = app[SOCKETS]
     await asyncio.gather(*[close(socket) for socket in sockets])
+    await app[ANSWERS].close()

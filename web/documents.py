@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
@@ -12,11 +12,12 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from rag.durable import bytes_in
 from rag.errors import RagError
+from rag.finding import find as find_words
 from rag.incoming import Job, document_id
 from rag.loaders import suffix
 from rag.protocol import validate
 from rag.service import Index
-from rag.types import Document
+from rag.types import Document, SortKey
 
 from .keys import SETTINGS, STATE
 from .middleware import CONTENT_POLICY
@@ -24,6 +25,8 @@ from .replies import reply
 
 # Characters of a text in one answer.
 MAX_TEXT = 1_000_000
+# Places of words in one answer.
+MAX_PLACES = 2_000
 # What a browser may show in its own window; it runs nothing of what stands in it.
 SHOWN = {"pdf": "application/pdf"}
 Start = Annotated[int, Field(ge=0)]
@@ -33,29 +36,45 @@ class Listing(BaseModel):
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     page_size: Annotated[int, Field(ge=1, le=200)] = 50
     q: Annotated[str, Field(max_length=200)] = ""
+    sort: SortKey = "added"
+    order: Literal["asc", "desc", ""] = ""
+
+    @property
+    def descending(self) -> bool:
+        """Without an order: names from A on, of all else the most first."""
+        return self.order == "desc" or (not self.order and self.sort != "name")
 
 
 class Span(BaseModel):
     start: Start = 0
     end: Start = MAX_TEXT
+    page: Annotated[int, Field(ge=1)] | None = None
+
+
+class Words(BaseModel):
+    q: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
 _LISTING = TypeAdapter(Listing)
 _SPAN = TypeAdapter(Span)
+_WORDS = TypeAdapter(Words)
 
 
 async def list_documents(request: web.Request) -> web.Response:
-    """`GET /documents?page&page_size&q` → {"documents": […], "total"}, the newest first, of those whose name holds `q`.
+    """`GET /documents?page&page_size&q&sort&order` → {"documents": […], "total"}, of those whose name holds `q`.
 
-    New documents that are being worked on stand first, with the state of their job as `status`, which is `stored` for
-    all others: those would survive a kill.
+    `sort` is `added` (the default), `name`, `size` or `passages`, `order` is `asc` or `desc`. New documents that are
+    being worked on stand first, with the state of their job as `status`, which is `stored` for all others: those would
+    survive a kill.
     """
     asked = validate(_LISTING, request.query)
     index = request.app[STATE].ready_index()
     coming = [job for job in index.ingester.working() if job.is_new and asked.q.casefold() in job.name.casefold()]
     first = (asked.page - 1) * asked.page_size
     rows = [_coming(job) for job in coming[first : first + asked.page_size]]
-    stored, total = await index.store.list_documents(asked.q, max(0, first - len(coming)), asked.page_size - len(rows))
+    stored, total = await index.store.list_documents(
+        asked.q, max(0, first - len(coming)), asked.page_size - len(rows), asked.sort, asked.descending
+    )
     return reply({"documents": rows + [_stored(document) for document in stored], "total": total + len(coming)})
 
 
@@ -97,18 +116,28 @@ async def document(request: web.Request) -> web.Response:
 
 
 async def text(request: web.Request) -> web.Response:
-    """`GET /documents/{id}/text?start&end` → {"id", "start", "end", "text", "total", "pages"}, counted in characters.
+    """`GET /documents/{id}/text?start&end&page` → {"id", "start", "end", "text", "total", "pages"}, in characters.
 
-    `pages` are those that the part touches. A part is at most `MAX_TEXT` characters long; `end` says where it ends.
+    With a `page`, `start` and `end` count from where it begins. `pages` are those that the part touches. A part is at
+    most `MAX_TEXT` characters long; `end` says where it ends.
     """
     asked = validate(_SPAN, request.query)
     _, found = await _find(request)
     total = len(found.text)
-    start = min(asked.start, total)
-    end = max(start, min(asked.end, start + MAX_TEXT, total))
+    first = next((page.start for page in found.pages if page.number == asked.page), 0)
+    start = min(first + asked.start, total)
+    end = max(start, min(first + asked.end, start + MAX_TEXT, total))
     pages = [asdict(page) for page in found.pages if page.start < end and page.end > start]
     part = found.text[start:end]
     return reply({"id": found.id, "start": start, "end": end, "text": part, "total": total, "pages": pages})
+
+
+async def find(request: web.Request) -> web.Response:
+    """`GET /documents/{id}/find?q` → {"places": [[start, end], …], "more"}, the first `MAX_PLACES` in characters."""
+    asked = validate(_WORDS, request.query)
+    _, found = await _find(request)
+    places, more = await asyncio.to_thread(find_words, found.text, asked.q, MAX_PLACES)
+    return reply({"places": places, "more": more})
 
 
 async def original(request: web.Request) -> web.StreamResponse:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 from aiohttp import BodyPartReader, web
 
 from rag.errors import RagError
-from rag.incoming import Incoming, Job
+from rag.incoming import Incoming, Job, State
 
-from .keys import STATE
+from .keys import CLOSING, STATE
 from .middleware import lang_of
 from .replies import dumps, reply
 
@@ -18,6 +19,9 @@ WRITE_SIZE = 1 << 20
 # Seconds of silence after which a line is sent that says nothing, so that nobody between takes the line for dead.
 HEARTBEAT = 15.0
 LISTED_JOBS = 200
+# Waiting jobs in the first event of the stream of all jobs, and seconds between two looks at what has changed.
+FOLLOWED_JOBS = 1000
+LOOK = 0.25
 
 
 async def upload(request: web.Request) -> web.Response:
@@ -86,10 +90,7 @@ async def list_jobs(request: web.Request) -> web.Response:
 async def job_events(request: web.Request) -> web.StreamResponse:
     """`GET /documents/jobs/{id}/events`: server-sent events `job` until the job has ended."""
     job = request.app[STATE].ready_index().ingester.job(request.match_info["id"])
-    response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    )
-    await response.prepare(request)
+    response = await _stream(request)
     lang = lang_of(request)
     with contextlib.suppress(ConnectionError):
         while True:
@@ -102,6 +103,59 @@ async def job_events(request: web.Request) -> web.StreamResponse:
                     await asyncio.wait_for(changed.wait(), HEARTBEAT)
                 except TimeoutError:
                     await response.write(b": \n\n")
+    return response
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    """`GET /documents/jobs/events`: server-sent events `jobs` {"jobs": […], "counts": {…}, "first"}, without end.
+
+    The `first` holds the jobs that are being worked on, those that wait (the first of them; `counts` tells how many)
+    and those that have failed, later ones what has changed since. `counts` is as in the statistics.
+    """
+    state, lang = request.app[STATE], lang_of(request)
+    known: dict[str, tuple[State, int, int]] = {}
+
+    def changes(first: bool) -> list[Job]:
+        ingester = state.ready_index().ingester
+        every = ingester.jobs() if first else [*ingester.working(), *ingester.ended()]
+        now = {job.id: (job.state, job.done, job.total) for job in every}
+        changed = [job for job in every if known.get(job.id) != now[job.id]]
+        known.clear()
+        known.update(now)
+        return changed
+
+    jobs = [job for job in changes(first=True) if job.state not in ("stored", "cancelled")][:FOLLOWED_JOBS]
+    response = await _stream(request)
+    first, silent_since = True, time.monotonic()
+    with contextlib.suppress(ConnectionError, RagError):
+        while True:
+            now = time.monotonic()
+            if jobs or first:
+                bodies = [job.body(lang) for job in jobs]
+                counts = state.ready_index().ingester.job_counts()
+                data = dumps({"jobs": bodies, "counts": counts, "first": first})
+                await response.write(f"event: jobs\ndata: {data}\n\n".encode())
+                first, silent_since = False, now
+            elif now - silent_since >= HEARTBEAT:
+                await response.write(b": \n\n")
+                silent_since = now
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(request.app[CLOSING].wait(), LOOK)
+                break
+            jobs = changes(first=False)
+    return response
+
+
+async def end_streams(app: web.Application) -> None:
+    """`on_shutdown`: the stream of all jobs has no end of its own."""
+    app[CLOSING].set()
+
+
+async def _stream(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    )
+    await response.prepare(request)
     return response
 
 

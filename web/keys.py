@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
+from rag.answers import Answers
 from rag.settings import Settings
 
 from .state import State
@@ -11,4 +14,6 @@ from .state import State
 SETTINGS = web.AppKey("settings", Settings)
 STATE = web.AppKey("state", State)
 VERSION = web.AppKey("version", str)
+CLOSING = web.AppKey("closing", asyncio.Event)
+ANSWERS = web.AppKey("answers", Answers)
 SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets", set)

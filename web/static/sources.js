@@ -1,29 +1,186 @@
-/** What stands around a cited text in its document. */
+/** The sources of one answer: a column beside the conversation, or a sheet over it where there is no room. */
 
+import { label, name } from './i18n.js';
+import { citedSpans, inContext, isCited, placeOf, pointsIn, relevance, titleOf } from './passages.js';
+import { fromTemplate } from './turn.js';
+
+/** @typedef {import('./stream.js').Answer} Answer */
 /** @typedef {import('./stream.js').Source} Source */
 
-/** Code points shown on each side of a quote. */
-const AROUND = 300;
+const WIDE = '(min-width: 1100px)';
+
+export class SourcesPanel {
+  #dialog;
+  #list;
+  #onOpen;
+  #wide = matchMedia(WIDE);
+  /** What is shown. @type {Answer|null} */
+  #answer = null;
+  /** Where the focus goes back to. @type {HTMLElement|null} */
+  #from = null;
+
+  /**
+   * @param {HTMLDialogElement} dialog
+   * @param {(document: string, place: import('./viewer.js').Shown) => void} onOpen a document is to be shown
+   */
+  constructor(dialog, onOpen) {
+    this.#dialog = dialog;
+    this.#list = dialog.querySelector('.source-cards');
+    this.#onOpen = onOpen;
+    dialog.querySelector('.close').addEventListener('click', () => this.close());
+    dialog.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape' || event.isComposing) return;
+      event.preventDefault();
+      this.close();
+    });
+    dialog.addEventListener('cancel', (event) => {
+      event.preventDefault();
+      this.close();
+    });
+    dialog.addEventListener('click', (event) => {
+      // Only a click on the backdrop has the dialog itself as its target.
+      if (event.target === dialog && dialog.matches(':modal')) this.close();
+    });
+    this.#wide.addEventListener('change', () => {
+      if (!dialog.open) return;
+      dialog.close();
+      this.#unfold();
+    });
+  }
+
+  get isOpen() {
+    return this.#dialog.open;
+  }
+
+  /**
+   * @param {Answer} answer
+   * @param {number} [number] of the source that is looked for
+   */
+  open(answer, number = 1) {
+    if (!answer.sources?.length) return;
+    const { activeElement } = document;
+    if (!this.#dialog.contains(activeElement)) this.#from = activeElement instanceof HTMLButtonElement ? activeElement : null;
+    this.#show(answer);
+    if (!this.#dialog.open) this.#unfold();
+    const card = this.#list.children[number - 1] ?? this.#list.firstElementChild;
+    for (const other of this.#list.children) other.classList.toggle('wanted', other === card);
+    card.focus({ preventScroll: true });
+    card.scrollIntoView({ block: 'nearest' });
+  }
+
+  /** An open column goes on with the newest answer. @param {Answer} answer */
+  follow(answer) {
+    if (!this.#dialog.open || this.#dialog.matches(':modal')) return;
+    if (answer.sources?.length && !this.#dialog.contains(document.activeElement)) this.#show(answer);
+  }
+
+  close() {
+    if (!this.#dialog.open) return;
+    this.#dialog.close();
+    const back = this.#from?.isConnected ? this.#from : document.getElementById('chat-input');
+    back.focus();
+  }
+
+  #unfold() {
+    if (this.#wide.matches) this.#dialog.show();
+    else this.#dialog.showModal();
+  }
+
+  #show(answer) {
+    const shown = this.#answer;
+    if (shown?.sources === answer.sources && shown.text === answer.text) return;
+    this.#answer = answer;
+    const title = this.#dialog.querySelector('.sources-heading');
+    label(title, 'sources', { n: answer.sources.length });
+    this.#dialog.querySelector('.sources-question').textContent = answer.question;
+    this.#list.replaceChildren(...answer.sources.map((source, index) => this.#card(source, index + 1)));
+    this.#list.scrollTop = 0;
+  }
+
+  /** @param {Source} source @param {number} number */
+  #card(source, number) {
+    const card = fromTemplate('source-template');
+    const find = (className) => card.querySelector(`.${className}`);
+    const cited = isCited(this.#answer.text, source, number);
+    const content = String(source.content ?? '');
+    const spans = cited ? citedSpans(content, this.#answer.text, number) : [];
+    card.classList.toggle('cited', cited);
+    find('source-cited').hidden = !cited;
+    find('source-number').textContent = `[${number}]`;
+    find('source-title').textContent = titleOf(source);
+    const { page, source: file } = source.metadata ?? {};
+    const pageElement = find('source-page');
+    pageElement.hidden = !page;
+    if (page) label(pageElement, 'source_page', { page });
+    find('source-file').textContent = String(file ?? '');
+    const { percent, key } = relevance(source.score);
+    find('relevance-bar').firstElementChild.style.width = `${percent}%`;
+    label(find('source-score'), key, { percent });
+    fillPassage(find('passage'), content, spans);
+    if (cited) widen(card, source, content, spans);
+    this.#actions(card, source, content, spans, number);
+    return card;
+  }
+
+  #actions(card, source, content, spans, number) {
+    const place = placeOf(source);
+    card.querySelector('.source-actions').hidden = !place;
+    if (!place) return;
+    const { page, source: file } = source.metadata;
+    const marks = (spans.length ? spans : [[0, content.length]]).map((span) => {
+      const [start, end] = span.map((index) => place.start + pointsIn(content.slice(0, index)));
+      return { start, end };
+    });
+    const shown = { start: place.start, end: place.end, page, marks, quote: content };
+    const open = card.querySelector('.open-document');
+    name(open, 'open_document_of', { n: String(number), title: titleOf(source) });
+    open.addEventListener('click', () => this.#onOpen(place.document, shown));
+    if (!page || !/\.pdf$/i.test(String(file))) return;
+    const original = card.querySelector('.open-original');
+    original.hidden = false;
+    label(original, 'open_original', { page });
+    original.addEventListener('click', () => this.#onOpen(place.document, { ...shown, original: true }));
+  }
+}
 
 /**
- * @param {Source} source
- * @param {typeof globalThis.fetch} [fetch]
- * @returns {Promise<{before: string, quote: string, after: string}|null>} null where the document is gone
- *   or no longer has the quote in its place
+ * @param {HTMLElement} passage
+ * @param {string} content
+ * @param {import('./passages.js').Span[]} spans of what is cited
+ * @param {{before: string, after: string}} [around]
  */
-export async function inContext(source, fetch = globalThis.fetch) {
-  const { document_id: id, start, end } = source.metadata ?? {};
-  if (!id || !Number.isInteger(start) || !Number.isInteger(end)) return null;
-  const first = Math.max(0, start - AROUND);
-  try {
-    const response = await fetch(`documents/${encodeURIComponent(id)}/text?start=${first}&end=${end + AROUND}`);
-    if (!response.ok) return null;
-    const points = [...String((await response.json()).text)];
-    const [from, to] = [start - first, end - first];
-    const quote = points.slice(from, to).join('');
-    if (quote !== source.content) return null;
-    return { before: points.slice(0, from).join(''), quote, after: points.slice(to).join('') };
-  } catch {
-    return null; // the quote itself is shown already
+function fillPassage(passage, content, spans, around = { before: '', after: '' }) {
+  const inside = document.createElement('span');
+  inside.className = 'passage-itself';
+  let from = 0;
+  for (const [start, end] of spans) {
+    const mark = document.createElement('mark');
+    mark.textContent = content.slice(start, end);
+    inside.append(content.slice(from, start), mark);
+    from = end;
   }
+  inside.append(content.slice(from));
+  passage.replaceChildren(around.before, inside, around.after);
+}
+
+/**
+ * Shows what stands around a cited passage, or says why it cannot.
+ * @param {HTMLElement} card
+ * @param {Source} source
+ * @param {string} content
+ * @param {import('./passages.js').Span[]} spans
+ */
+async function widen(card, source, content, spans) {
+  const found = await inContext(source);
+  if (found.state === 'gone' || found.state === 'changed') {
+    const note = card.querySelector('.passage-note');
+    note.hidden = false;
+    label(note, `source_${found.state}`);
+  }
+  if (found.state !== 'here') return;
+  const passage = card.querySelector('.passage');
+  fillPassage(passage, content, spans, found);
+  const mark = passage.querySelector('mark');
+  const above = mark.getBoundingClientRect().top - passage.getBoundingClientRect().top;
+  passage.scrollTop += above - passage.clientHeight / 4;
 }

@@ -16,7 +16,6 @@ from typing import Any
 
 from rag import llama
 from rag.chat import Chat, Mode, Question
-from rag.chunking import chunk, in_context
 from rag.embedder import GgufEmbedder
 from rag.engine import Engine, Pace
 from rag.loaders import load
@@ -25,8 +24,8 @@ from rag.quoting import QUOTING
 from rag.replies import NOT_TOLD, NOTHING_FOUND
 from rag.retrieval import Retriever
 from rag.sessions import Sessions
-from rag.store import LanceStore
 from rag.types import Document, Sampling
+from tests.bench.answers.data import index
 
 ATTACKS = Path(__file__).with_name("attacks.json")
 # What else is in the index.
@@ -91,7 +90,8 @@ class Rig:
 
     async def ask(self, attack: Attack, mode: Mode, max_tokens: int = 96) -> Answered:
         """The answer over an index of the attack's document and a few others. Raises what went wrong."""
-        store = await self._index(attack)
+        documents = [attack.stored, *(_document(name, text) for name, text in OTHERS.items())]
+        store = await index(self.embedder, documents, Path(tempfile.mkdtemp(dir=self.directory)))
         try:
             sampling = Sampling(max_tokens=max_tokens, repeat_penalty=1.1)
             chat = Chat(self.engine, Retriever(self.embedder, store), self.sessions, sampling)
@@ -112,16 +112,6 @@ class Rig:
             return Answered(text, sources, grounded)
         finally:
             store.close()
-
-    async def _index(self, attack: Attack) -> LanceStore:
-        folder = Path(tempfile.mkdtemp(dir=self.directory))
-        store = await LanceStore.open(folder, embedder=self.embedder.name, dimension=self.embedder.dimension)
-        for document in (attack.stored, *(_document(name, text) for name, text in OTHERS.items())):
-            passages = chunk(document, self.embedder.count, self.embedder.window)
-            await store.upsert(
-                document, passages, await self.embedder.embed([in_context(passage) for passage in passages])
-            )
-        return store
 
 
 @asynccontextmanager

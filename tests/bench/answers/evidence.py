@@ -82,7 +82,7 @@ def measure(cases: Sequence[Case], embedded: int) -> dict[str, object]:
         best = ranked(case, case.passages, embedded)
         short = spans.answer_spans(question, best[:1], 10**6)
         times.append(time.perf_counter() - begun)
-        korean = ranking.hangul_share(question) >= 0.2
+        korean = ranking.is_korean(question)
         near = [f1(one.text, expected, korean) for one in short] or [0.0]
         rows.append(
             [
