@@ -84,8 +84,8 @@ class Scripted:
         self._loop.call_soon_threadsafe(self._end.set)
 
 
-async def _serve(directory: Path, ready: Future[Scripted]) -> None:
-    parts = Parts(directory)
+async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> None:
+    parts = Parts(directory, **given)  # type: ignore[arg-type]
     await parts.ingester.start()
     runner = web.AppRunner(parts.app())
     await runner.setup()

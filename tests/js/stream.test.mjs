@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { FramePainter, cutAt, hasEnded, interrupt, newAnswer, reduce, splitAnswer, stop } from '../../web/static/stream.js';
+import { FramePainter, hasEnded, interrupt, newAnswer, reduce, stop } from '../../web/static/stream.js';
 
 const start = { type: 'stream_start' };
 const thinking = (text) => ({ type: 'stream_thinking', text });
@@ -109,26 +109,6 @@ test('nothing changes an answer that has ended', () => {
 test('unknown events are ignored', () => {
   const answer = after(start);
   assert.equal(reduce(answer, { type: 'stream_later_version' }), answer);
-});
-
-test('citations are split from the text, other brackets are not', () => {
-  assert.deepEqual(splitAnswer('a [1], b[2][3]. [4] [0] [x]', 3), ['a ', 1, ', b', 2, 3, '. [4] [0] [x]']);
-  assert.deepEqual(splitAnswer('a [1]', 0), ['a [1]']);
-  assert.deepEqual(splitAnswer('', 3), []);
-});
-
-test('what is bold is split from the text, lone asterisks are not', () => {
-  assert.deepEqual(splitAnswer('**24 months**\n\n“x” [1]', 1), [{ bold: '24 months' }, '\n\n“x” ', 1]);
-  assert.deepEqual(splitAnswer('2 ** 3, **a\nb**', 1), ['2 ** 3, **a\nb**']);
-});
-
-test('a text is cut at spans in code points, and nothing of it is lost', () => {
-  const text = '🙂 가. <b>나</b>. 다.';
-  const parts = cutAt(text, [[0, 4], [14, 16]]);
-  assert.equal(parts.map((part) => part.text).join(''), text);
-  assert.deepEqual(parts.filter((part) => part.inside).map((part) => part.text), ['🙂 가.', ' 다']);
-  assert.deepEqual(cutAt('abc', []), [{ text: 'abc', inside: false }]);
-  assert.equal(cutAt('abc', [[-2, 1], [1, 99]]).map((part) => part.text).join(''), 'abc');
 });
 
 test('how far an answer is supported comes with its end, if it comes in the right form', () => {

@@ -6,7 +6,8 @@ import { Log } from './log.js';
 import { ChatSocket, newId, socketUrl } from './socket.js';
 import { hasEnded, interrupt, newAnswer, reduce, stop } from './stream.js';
 import { isKnown, settled, told } from './talks.js';
-import { Turn, fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
+import { Turn } from './turn.js';
 
 /** @typedef {import('./socket.js').ConnectionState} ConnectionState */
 /** @typedef {import('./talks.js').Kept} Kept */
@@ -80,7 +81,9 @@ export class Conversation {
 
   /** @param {string} question */
   ask(question) {
-    this.#add(question, { at: this.#nextTime(), anew: this.#log.hasEnded });
+    const turn = this.#add(question, { at: this.#nextTime(), anew: this.#log.hasEnded });
+    this.#parts.keep(turn, true);
+    this.#run(turn);
   }
 
   /**
@@ -96,28 +99,32 @@ export class Conversation {
       // The server keeps nothing of it, and what came after stands by itself.
       turn.begin(newAnswer(newId(), question));
       about.sent = false;
+      this.#parts.keep(turn, true);
       return this.#run(turn);
     }
     const gone = this.#log.turns.slice(this.#log.turns.indexOf(turn));
     const kept = gone.map((other) => this.#log.record(other));
     const first = gone.find(({ answer }) => isKnown(answer));
     for (const other of gone) this.#leave(other);
-    this.#parts.swap([], kept.map(({ id }) => id));
     const instead = first ? kept.map((one) => ({ ...one, instead: [], answer: settled(one.answer) })) : about.instead;
-    this.#add(question, { at: about.at, anew: about.anew, replaces: first?.answer.messageId ?? about.replaces, instead });
+    const replaces = first?.answer.messageId ?? about.replaces;
+    const again = this.#add(question, { at: about.at, anew: about.anew, replaces, instead });
+    this.#parts.swap([this.#log.record(again)], kept.map(({ id }) => id));
+    again.element.tabIndex = -1;
+    again.element.focus({ preventScroll: true }); // the button that was pressed is gone
+    this.#run(again);
   }
 
-  /** @param {string} question @param {Partial<Kept>} about */
+  /** @param {string} question @param {Partial<Kept>} about @returns {Turn} */
   #add(question, about) {
     const answer = newAnswer(newId(), question);
     const rest = { talk: this.session, id: newId(), tab: this.#parts.tab, sent: false, anew: false, replaces: '', instead: [] };
-    this.#run(this.#log.add({ ...rest, ...about, answer }));
+    return this.#log.add({ ...rest, ...about, answer });
   }
 
   /** @param {Turn} turn */
   #run(turn) {
     this.#live.push(turn);
-    this.#parts.keep(turn, true);
     this.pump();
   }
 
@@ -129,7 +136,7 @@ export class Conversation {
 
   /** @param {import('./stream.js').Answer} answer */
   #newTurn(answer) {
-    return new Turn(answer, (turn) => this.askAgain(turn));
+    return new Turn(answer, { onRetry: (turn) => this.askAgain(turn), onEdit: (turn, text) => this.askAgain(turn, text) });
   }
 
   /** Takes a turn off the page; what runs of it is cancelled. @param {Turn} turn */

@@ -3,7 +3,7 @@
 import { label, name } from './i18n.js';
 import { TalkMenu } from './menu.js';
 import { groups } from './talks.js';
-import { fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
 
 /** @typedef {import('./talks.js').Head} Head */
 

@@ -16,7 +16,10 @@ export class Follower {
     scroller.addEventListener('scroll', () => this.#look(), { passive: true });
     // Opening a source makes the page longer without a scroll: it is read now, so stay there.
     log.addEventListener('toggle', () => this.#look(), { capture: true });
-    new ResizeObserver(() => this.follow && this.toEnd()).observe(scroller);
+    // After the layout of a frame and before it is shown: looking at sizes costs nothing there.
+    const observer = new ResizeObserver(() => (this.follow ? this.toEnd() : this.#look()));
+    observer.observe(scroller);
+    observer.observe(log);
     toLatest.addEventListener('click', () => {
       this.follow = true;
       this.toEnd();
@@ -25,12 +28,6 @@ export class Follower {
 
   toEnd() {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
-  }
-
-  /** After something has been painted. */
-  painted() {
-    if (this.follow) this.toEnd();
-    else this.#look();
   }
 
   #look() {

@@ -1,7 +1,8 @@
 /** The turns of a conversation in their order: what the page shows of them, and what is kept of each. */
 
 import { label } from './i18n.js';
-import { Turn, fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
+import { Turn } from './turn.js';
 
 /** @typedef {import('./talks.js').Kept} Kept */
 /** @typedef {import('./stream.js').Answer} Answer */

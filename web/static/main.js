@@ -27,7 +27,6 @@ setLang(stored('localStorage', 'lang') ?? pickLang(navigator.languages, document
 const follower = new Follower($('scroller'), $('conversation'), $('to-latest'));
 const painter = new FramePainter((turns) => {
   for (const turn of turns) turn.paint();
-  follower.painted();
 });
 
 const keeper = new Keeper(openHistory(), {

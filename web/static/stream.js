@@ -145,46 +145,6 @@ function groundedOf(found) {
   return { supported: found.supported, total: found.total, unsupported: spans };
 }
 
-/**
- * Cuts a text at spans of it; they are in order and counted in code points.
- * @param {string} text
- * @param {[number, number][]} spans
- * @returns {{text: string, inside: boolean}[]} without empty ones
- */
-export function cutAt(text, spans) {
-  const points = [...text];
-  const parts = [];
-  let from = 0;
-  for (const span of [...spans, [points.length, points.length]]) {
-    const start = Math.max(from, span[0]);
-    const end = Math.max(start, span[1]);
-    parts.push({ text: points.slice(from, start).join(''), inside: false });
-    parts.push({ text: points.slice(start, end).join(''), inside: true });
-    from = end;
-  }
-  return parts.filter((part) => part.text);
-}
-
-/**
- * Splits a text at its citations `[1]` to `[count]` and at what is `**bold**`; everything else stays text.
- * @param {string} text
- * @param {number} count how many sources there are
- * @returns {(string|number|{bold: string})[]} texts, citations as numbers, and what is bold
- */
-export function splitAnswer(text, count) {
-  const parts = [];
-  let from = 0;
-  for (const match of text.matchAll(/\[(\d{1,3})\]|\*\*([^\s*](?:[^*\n]*[^\s*])?)\*\*/g)) {
-    const number = Number(match[1]);
-    if (match[1] && (number < 1 || number > count)) continue;
-    if (match.index > from) parts.push(text.slice(from, match.index));
-    parts.push(match[1] ? number : { bold: match[2] });
-    from = match.index + match[0].length;
-  }
-  if (from < text.length) parts.push(text.slice(from));
-  return parts;
-}
-
 /** Paints what was touched once per animation frame, however many tokens came in between. */
 export class FramePainter {
   #touched = new Set();

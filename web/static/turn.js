@@ -3,23 +3,18 @@
  * node, so nothing in it can become markup.
  */
 
-import { label, name, relabel, t } from './i18n.js';
+import { copyButton } from './copy.js';
+import { editQuestion } from './edit.js';
+import { label, name, t } from './i18n.js';
+import { Painter } from './paint.js';
 import { inContext } from './sources.js';
-import { cutAt, hasEnded, splitAnswer } from './stream.js';
+import { hasEnded } from './stream.js';
+import { fromTemplate } from './template.js';
+
+export { fromTemplate };
 
 /** @typedef {import('./stream.js').Answer} Answer */
 /** @typedef {import('./stream.js').Source} Source */
-
-/**
- * A copy of the first element in a `<template>`, its fixed texts in the current language.
- * @param {string} id
- * @returns {HTMLElement}
- */
-export function fromTemplate(id) {
-  const element = document.getElementById(id).content.firstElementChild.cloneNode(true);
-  relabel(element);
-  return element;
-}
 
 const score = (value) => `${Math.round(100 * Math.min(1, Math.max(0, Number(value) || 0)))}%`;
 
@@ -36,21 +31,26 @@ export class Turn {
 
   #root = fromTemplate('turn-template');
   #question = this.#root.querySelector('.question');
+  #edit = this.#root.querySelector('.edit');
   #loading = this.#root.querySelector('.loading');
   #reply = null;
   #painted = null;
   #thought = null;
-  #tail = null;
-  #settled = 0;
-  #onRetry;
+  #painter = null;
+  /** What the painter was made for. */
+  #sources = null;
+  #cited = new Set();
+  #parts;
 
   /**
    * @param {Answer} answer
-   * @param {(turn: Turn) => void} onRetry
+   * @param {object} parts
+   * @param {(turn: Turn) => void} parts.onRetry the question is to be asked again
+   * @param {(turn: Turn, text: string) => void} parts.onEdit it is to be asked in other words
    */
-  constructor(answer, onRetry) {
-    this.#onRetry = onRetry;
-    this.#question.textContent = answer.question;
+  constructor(answer, parts) {
+    this.#parts = parts;
+    this.#edit.addEventListener('click', () => editQuestion(this.#question, (text) => parts.onEdit(this, text)));
     this.begin(answer);
   }
 
@@ -62,9 +62,9 @@ export class Turn {
   begin(answer) {
     this.answer = answer;
     this.sent = this.stopping = false;
+    this.#question.textContent = answer.question;
     this.#reply?.remove();
-    this.#reply = this.#painted = this.#thought = this.#tail = null;
-    this.#settled = 0;
+    this.#reply = this.#painted = this.#thought = this.#painter = null;
     this.#root.append(this.#loading);
     this.paint();
   }
@@ -74,13 +74,14 @@ export class Turn {
     const { answer } = this;
     this.#root.dataset.phase = answer.phase;
     const ended = hasEnded(answer);
-    const text = answer.text.trimStart();
+    const text = answer.text.trim();
+    this.#edit.hidden = !ended;
     if (!this.#reply && (text || answer.thinking || ended)) this.#openReply();
     if (answer.thinking) this.#paintThinking(text || ended ? 'thoughts' : 'thinking');
     if (!text && !ended) return this.#paintLoading();
     this.#loading.remove();
     this.#reply.querySelector('.answer').hidden = !text && answer.phase !== 'failed';
-    if (text) this.#paintText(text);
+    if (text && this.#painted !== answer) this.#paintText();
     if (ended) this.#paintEnd(text);
   }
 
@@ -96,12 +97,12 @@ export class Turn {
   #openReply() {
     this.#reply = fromTemplate('reply-template');
     this.#reply.setAttribute('aria-busy', 'true');
-    this.#reply.querySelector('.retry').addEventListener('click', () => this.#onRetry(this));
-    this.#question.after(this.#reply);
+    this.#reply.querySelector('.retry').addEventListener('click', () => this.#parts.onRetry(this));
+    this.#reply.querySelector('.regenerate').addEventListener('click', () => this.#parts.onRetry(this));
+    copyButton('copy_answer', () => this.answer.text.trim(), this.#reply.querySelector('.copy-answer'));
+    this.#root.append(this.#reply);
     this.#thought = document.createTextNode('');
     this.#reply.querySelector('.thought').append(this.#thought);
-    this.#tail = document.createTextNode('');
-    this.#reply.querySelector('.answer').append(this.#tail);
   }
 
   /** Thinking only grows, so what is new of it is appended. @param {'thinking'|'thoughts'} key */
@@ -114,43 +115,28 @@ export class Turn {
     if (thinking.length > this.#thought.length) this.#thought.appendData(thinking.slice(this.#thought.length));
   }
 
-  /** Text up to the last citation is settled and never touched again; only the tail is written anew. */
-  #paintText(text) {
-    const parts = splitAnswer(text.slice(this.#settled), this.answer.sources?.length ?? 0);
-    const tail = typeof parts.at(-1) === 'string' ? parts.pop() : '';
-    this.#tail.before(...parts.map((part) => this.#node(part)));
-    this.#settled = text.length - tail.length;
-    if (this.#tail.data !== tail) this.#tail.data = tail;
-  }
-
-  /** @param {string|number|{bold: string}} part @returns {Node|string} */
-  #node(part) {
-    if (typeof part === 'number') return this.#citation(part);
-    if (typeof part === 'string') return part;
-    const bold = document.createElement('strong');
-    bold.textContent = part.bold;
-    return bold;
+  #paintText() {
+    const { text, sources } = this.answer;
+    if (!this.#painter || this.#sources !== sources) {
+      this.#sources = sources;
+      this.#painter = new Painter(this.#reply.querySelector('.answer'), {
+        count: sources?.length ?? 0,
+        quotations: quotationsOf(sources ?? []),
+        citation: (number) => this.#citation(number),
+      });
+    }
+    this.#painter.paint(text);
   }
 
   /** Marks the sentences that are not in the sources, and says how many are. */
   #paintGrounded() {
-    const { text, sources, end } = this.answer;
+    const { text, end } = this.answer;
     const { supported, total, unsupported } = end.grounded;
     const box = this.#reply.querySelector('.grounded');
     box.hidden = false;
     label(box.querySelector('.grounded-count'), 'grounded', { supported, total });
     box.querySelector('.grounded-legend').hidden = !unsupported.length;
-    if (!unsupported.length) return;
-    const lead = text.length - text.trimStart().length; // white space is one unit and one point a letter
-    const spans = unsupported.map((span) => span.map((place) => place - lead));
-    const nodes = cutAt(text.trimStart(), spans).map((part) => {
-      const inner = splitAnswer(part.text, sources?.length ?? 0).map((one) => this.#node(one));
-      const element = document.createElement('span');
-      if (part.inside) element.className = 'unsupported';
-      element.append(...inner);
-      return element;
-    });
-    this.#reply.querySelector('.answer').replaceChildren(...nodes);
+    this.#painter.mark(text, unsupported, 'unsupported');
   }
 
   #citation(number) {
@@ -178,14 +164,21 @@ export class Turn {
     section.hidden = false;
     label(section.querySelector('.sources-title'), 'sources', { n: sources.length });
     section.querySelector('ol').append(
-      ...sources.map((source, index) => sourceItem(source, index + 1, () => this.answer.text.includes(`[${index + 1}]`))),
+      ...sources.map((source, index) => sourceItem(source, index + 1, () => this.#isCited(index + 1))),
     );
+  }
+
+  /** As the server says; of what a model writes while the sources are known, the answer itself says it. */
+  #isCited(number) {
+    return Boolean(this.answer.sources[number - 1].metadata?.cited || this.#cited.has(number));
   }
 
   #paintEnd(text) {
     const { answer } = this;
     if (this.#painted === answer) return;
     this.#painted = answer;
+    this.#painter?.end();
+    this.#cited = this.#painter?.cited ?? new Set();
     this.#reply.removeAttribute('aria-busy');
     if (answer.phase === 'failed') this.#paintError();
     const note = {
@@ -194,7 +187,10 @@ export class Turn {
       done: answer.end?.reason === 'length' ? 'cut' : text ? null : 'empty_answer',
     }[answer.phase];
     this.#show('.note', note);
-    this.#reply.querySelector('.retry').hidden = answer.phase === 'done' && Boolean(text);
+    const isWhole = answer.phase === 'done' && Boolean(text);
+    this.#reply.querySelector('.retry').hidden = isWhole;
+    this.#reply.querySelector('.regenerate').hidden = !isWhole;
+    this.#reply.querySelector('.answer-actions').hidden = !text;
     if (Number.isFinite(answer.end?.ms) && text) {
       const seconds = (answer.end.ms / 1000).toFixed(1);
       // Quotations need no tokens.
@@ -203,6 +199,7 @@ export class Turn {
     }
     this.#paintSources();
     if (answer.end?.grounded && text) this.#paintGrounded();
+    this.#painter = null;
   }
 
   #paintError() {
@@ -229,6 +226,10 @@ export class Turn {
     return [answer.text, closing[answer.phase]].filter(Boolean).join(' ');
   }
 }
+
+/** What a quoting answer takes from its sources, as it stands in it. @param {Source[]} sources */
+const quotationsOf = (sources) =>
+  sources.flatMap(({ content, metadata }, index) => (metadata?.cited ? [`“${content}” [${index + 1}]`] : []));
 
 /**
  * @param {HTMLElement} list

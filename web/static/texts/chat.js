@@ -85,4 +85,68 @@ export default {
     ko: '{seconds}초',
     en: '{seconds} s',
   },
+  copy_answer: {
+    ko: '복사',
+    en: 'Copy',
+  },
+  copy_code: {
+    ko: '코드 복사',
+    en: 'Copy code',
+  },
+  copied: {
+    ko: '복사했습니다',
+    en: 'Copied',
+  },
+  copy_failed: {
+    ko: '복사하지 못했습니다',
+    en: 'Could not be copied',
+  },
+  regenerate: {
+    ko: '다시 답하기',
+    en: 'Answer again',
+  },
+  edit: {
+    ko: '고쳐 묻기',
+    en: 'Edit',
+  },
+  edit_label: {
+    ko: '질문 고치기',
+    en: 'Edit the question',
+  },
+  cancel: {
+    ko: '취소',
+    en: 'Cancel',
+  },
+  task_done: {
+    ko: '끝난 일',
+    en: 'Done',
+  },
+  task_open: {
+    ko: '할 일',
+    en: 'To do',
+  },
+  table: {
+    ko: '표',
+    en: 'Table',
+  },
+  image: {
+    ko: '그림: {alt} ({address})',
+    en: 'image: {alt} ({address})',
+  },
+  image_begun: {
+    ko: '그림: {alt}',
+    en: 'image: {alt}',
+  },
+  leave_title: {
+    ko: '이 주소를 열까요?',
+    en: 'Open this address?',
+  },
+  leave_text: {
+    ko: '답변에 있는 주소입니다. 열면 이 서버 밖으로 나갑니다.',
+    en: 'The answer holds this address. Opening it leaves this server.',
+  },
+  leave_open: {
+    ko: '새 탭에서 열기',
+    en: 'Open in a new tab',
+  },
 };

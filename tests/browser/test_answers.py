@@ -1,0 +1,258 @@
+"""Answers as Markdown in a real browser: what is shown, what can be done with it, and what hostile texts cannot do."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("selenium", reason="selenium is not installed")
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.browser.page import PHONE, Page, in_english
+from tests.fakes import make_document, make_passage
+
+pytestmark = pytest.mark.browser
+
+ATTACKS = json.loads((Path(__file__).parent / "attacks.json").read_text())
+QUESTION = "what is the answer to all questions"
+# Elements that the texts of an answer and its sources may become, and those that stand around them.
+ALLOWED = set("h2 h3 h4 h5 h6 p ul ol li blockquote hr pre code table tr th td strong em del span bdi div".split())
+ALLOWED |= set("button section article details summary mark i svg path".split())
+SAMPLE = """# Title
+
+A **bold** word, *another*, ~~gone~~, `code *x*` and $a_1 * b_1$ [1].
+
+- one
+  - nested **deep**
+- [x] done
+
+3. three
+4. four
+
+| left | right |
+|:-----|------:|
+| `a`  | **2** |
+
+> quoted <b>text</b>
+
+---
+
+```python
+def f(x):
+    return x * 2
+```
+
+See [the *manual*](https://manual.invalid/x_y),
+![a plan](http://harm.invalid/plan.png) and [no](javascript:alert(1))."""
+
+
+def answered(driver, scripted, reply: str, question: str = QUESTION) -> Page:
+    scripted.parts.generator.reply = reply
+    page = Page(driver, scripted.url)
+    page.ask(question)
+    page.until(page.idle)
+    assert page.phases() == ["done"], page.texts("error-message")
+    return page
+
+
+def inside(page: Page, selector: str) -> list[str]:
+    found = page.one("assistant-message").find_elements(By.CSS_SELECTOR, selector)
+    return [element.get_attribute("textContent") for element in found]
+
+
+@in_english
+def test_markdown_becomes_elements_and_nothing_is_loaded(driver, scripted) -> None:
+    page = answered(driver, scripted, SAMPLE)
+    expected = {
+        "h4": ["Title"],
+        "strong": ["bold", "deep", "2"],
+        "em": ["another", "manual"],
+        "del": ["gone"],
+        "p code": ["code *x*"],
+        ".math": ["$a_1 * b_1$"],
+        ".citation": ["[1]"],
+        "ul ul li": ["nested deep"],
+        ".task [role=img]": ["☑"],
+        "ol[start='3'] > li": ["three", "four"],
+        "th": ["left", "right"],
+        "td": ["a", "2"],
+        "blockquote": ["quoted <b>text</b>"],
+        ".code-language": ["python"],
+        "pre code": ["def f(x):\n    return x * 2\n"],
+        ".image": ["image: a plan (http://harm.invalid/plan.png)"],
+        "[role=link]": ["the manual"],
+        ".address": ["https://manual.invalid/x_y"],
+    }
+    assert {selector: inside(page, selector) for selector in expected} == expected
+    assert len(inside(page, "hr")) == 1
+    assert "[no](javascript:alert(1))" in page.one("assistant-message").text
+    assert not driver.find_elements(By.CSS_SELECTOR, "#conversation img, #conversation a")
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    assert page.overflow() <= 0
+
+
+def test_finished_blocks_are_painted_once(driver, scripted) -> None:
+    scripted.parts.generator.reply = SAMPLE
+    page = Page(driver, scripted.url)
+    # Every element of an answer that is taken away again.
+    driver.execute_script(
+        """window.taken = [];
+        new MutationObserver((all) => {
+          for (const one of all) for (const node of one.removedNodes) {
+            if (node.nodeType === 1 && one.target.closest?.('.answer')) window.taken.push(node.outerHTML);
+          }
+        }).observe(document.getElementById('conversation'), {subtree: true, childList: true});"""
+    )
+    page.ask(QUESTION)
+    page.until(page.idle)
+    assert page.phases() == ["done"]
+    taken = driver.execute_script("return window.taken")
+    assert not [html for html in taken if not html.startswith(("<span", "<strong", "<em"))], taken
+
+
+@in_english
+def test_a_link_asks_before_it_opens(driver, scripted) -> None:
+    page = answered(driver, scripted, "See [here](https://manual.invalid/a).")
+    link = driver.find_element(By.CSS_SELECTOR, ".answer [role=link]")
+    link.send_keys(Keys.ENTER)
+    assert page.one("leave-address").text == "https://manual.invalid/a"
+    driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    page.until(lambda: not page.all("leave-dialog"), 10)
+    driver.execute_script("window.opened = []; window.open = (...all) => { window.opened.push(all); }")
+    link.click()
+    page.one("leave-open").click()
+    assert driver.execute_script("return window.opened") == [
+        ["https://manual.invalid/a", "_blank", "noopener,noreferrer"]
+    ]
+    assert not page.all("leave-dialog")
+
+
+@in_english
+def test_unsupported_sentences_are_marked_inside_markdown(driver, scripted) -> None:
+    invented = "- 🙂 It costs **500 dollars** in Paris."
+    page = answered(driver, scripted, f"The **answer** is 42 [1].\n\n{invented}\n- The answer is 42 [1].")
+    assert "".join(inside(page, ".unsupported")) == "🙂 It costs 500 dollars in Paris."
+    assert inside(page, "li .unsupported strong") == ["500 dollars"]
+    assert inside(page, ".citation") == ["[1]", "[1]"]
+
+
+@in_english
+def test_quotations_show_the_document_letter_for_letter(driver, scripted) -> None:
+    text = "# The *answer* to all questions is 42 | a_b_ `x` [2] **so**\n- “it” is"
+    scripted.parts.store.passages["doc"] = [make_passage(text)]
+    scripted.parts.store.documents["doc"] = make_document(text)
+    page = Page(driver, scripted.url)
+    page.choose("quote")
+    page.ask(QUESTION)
+    page.until(lambda: page.shown("assistant-message") and page.idle())
+    assert inside(page, ".quotation, p")[-1] in (f"“{text}” [1]", f"“{text.splitlines()[0]}” [1]")
+    assert not inside(page, "em, code, table, ul, p h4")
+    assert inside(page, ".citation") == ["[1]"]
+
+
+@in_english
+def test_answers_and_code_are_copied_as_written(driver, scripted) -> None:
+    page = answered(driver, scripted, SAMPLE)
+    driver.execute_script(
+        """window.copied = [];
+        document.addEventListener('copy', () => window.copied.push(document.activeElement.value));
+        Object.defineProperty(navigator, 'clipboard', {value: undefined});"""  # as over plain http
+    )
+    page.one("copy-code-button").click()
+    page.one("copy-answer-button").click()
+    page.until(lambda: page.one("copy-answer-button").text == "Copied", 5)
+    assert driver.execute_script("return window.copied") == ["def f(x):\n    return x * 2\n", SAMPLE]
+    assert driver.execute_script("return document.getElementById('announcer').textContent") == "Copied"
+    page.until(lambda: page.one("copy-answer-button").text == "Copy", 10)
+
+
+@in_english
+def test_a_question_is_edited_in_its_place_and_sent_again(driver, scripted) -> None:
+    page = answered(driver, scripted, "The answer is 42 [1].")
+    page.one("edit-button").click()
+    box = page.one("edit-input")
+    assert box.get_attribute("value") == QUESTION
+    assert driver.switch_to.active_element == box
+    box.send_keys(" now", Keys.ESCAPE)
+    assert page.texts("user-message") == [QUESTION]
+    assert driver.switch_to.active_element == page.one("edit-button")
+    page.one("edit-button").send_keys(Keys.ENTER)
+    page.one("edit-input").send_keys(" today")
+    kept = driver.execute_script(
+        """const init = {key: 'Enter', bubbles: true, cancelable: true, isComposing: true};
+        return arguments[0].dispatchEvent(new KeyboardEvent('keydown', init));""",
+        page.one("edit-input"),
+    )
+    assert kept, "the key belongs to the input method"
+    page.one("edit-input").send_keys(Keys.ENTER)
+    page.until(lambda: page.phases() == ["done"] and page.idle())
+    assert page.texts("user-message") == [f"{QUESTION} today"]
+
+
+@in_english
+def test_an_answer_is_given_again(driver, scripted) -> None:
+    page = answered(driver, scripted, "The answer is 42 [1].")
+    scripted.parts.generator.reply = "The answer is **42** [1]."
+    page.one("regenerate-button").click()
+    page.until(lambda: inside(page, "strong") == ["42"] and page.idle())
+    assert page.phases() == ["done"]
+
+
+@in_english
+def test_a_failed_answer_says_what_to_do_and_can_be_asked_again(driver, scripted) -> None:
+    scripted.parts.generator.error = RuntimeError("scripted")
+    page = Page(driver, scripted.url)
+    page.ask(QUESTION)
+    page.until(lambda: page.phases() == ["failed"])
+    assert page.one("error-message").find_elements(By.CSS_SELECTOR, ".solutions li")
+    scripted.parts.generator.error = None
+    page.one("retry-button").click()
+    page.until(lambda: page.phases() == ["done"])
+    assert not page.all("error-message")
+
+
+def test_hostile_texts_stay_texts(driver, scripted) -> None:
+    canary = """window.harmed = undefined; window.broken = [];
+    for (const name of ['alert', 'confirm', 'prompt', 'open']) window[name] = () => { window.harmed = name; };
+    document.addEventListener('securitypolicyviolation', (event) => window.broken.push(event.blockedURI));"""
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": canary})
+    assert len(ATTACKS) >= 200
+    page = Page(driver, scripted.url)
+    generator, store = scripted.parts.generator, scripted.parts.store
+    seen: set[str] = set()
+    for number, attack in enumerate(ATTACKS):
+        generator.reply = attack
+        # Every second answer quotes.
+        generator.parameters = 7_000_000_000 if number % 2 else 100_000_000
+        text = f"the answer to all questions is 42 {attack}"
+        store.documents["doc"] = make_document(text, source=attack, title=attack)
+        store.passages["doc"] = [make_passage(text, source=attack, title=attack)]
+        driver.execute_script(
+            """const box = document.getElementById('chat-input');
+            box.value = arguments[0];
+            box.dispatchEvent(new InputEvent('input', {bubbles: true}));
+            document.getElementById('send').click();""",
+            f"{QUESTION} {attack[:200]}",
+        )
+        page.until(lambda: page.idle() and "done" in page.phases()[-1:], 30)
+        if number % 40 == 39 or number == len(ATTACKS) - 1:
+            seen |= set(
+                driver.execute_script(
+                    """for (const source of document.querySelectorAll('#conversation details')) source.open = true;
+                    return Array.from(document.querySelectorAll('#conversation *'), (one) => one.localName);"""
+                )
+            )
+            assert set(page.phases()) == {"done"}
+            page.one("new-chat-button").click()
+            page.until(lambda: page.status() in ("연결됨", "Connected"), 30)
+    time.sleep(0.3)
+    assert driver.execute_script("return [window.harmed ?? null, window.broken]") == [None, []]
+    assert seen <= ALLOWED, seen - ALLOWED
+    asked = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    urls = [one["params"]["request"]["url"] for one in asked if one["method"] == "Network.requestWillBeSent"]
+    assert urls
+    assert not [url for url in urls if not url.startswith((scripted.url, "chrome:", "data:"))]
+    assert not [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
