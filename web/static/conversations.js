@@ -9,6 +9,7 @@ import { fromTemplate } from './template.js';
 
 /** Keys are not searched for one by one. */
 const SEARCH_MS = 150;
+const DAYS = { today: 'talks_today', yesterday: 'talks_yesterday', older: 'talks_older' };
 
 export class ConversationList {
   #root;
@@ -78,7 +79,7 @@ export class ConversationList {
 
   #group({ key, heads }) {
     const section = fromTemplate('talk-group-template');
-    label(section.querySelector('h3'), `talks_${key}`);
+    label(section.querySelector('h3'), DAYS[key]);
     section.querySelector('ul').append(...heads.map(({ id }) => this.#row(id)));
     return section;
   }

@@ -2,9 +2,9 @@
 
 import { label } from './i18n.js';
 import { fromTemplate } from './template.js';
-import { Turn } from './turn.js';
 
 /** @typedef {import('./talks.js').Kept} Kept */
+/** @typedef {import('./turn.js').Turn} Turn */
 /** @typedef {import('./stream.js').Answer} Answer */
 
 /** Turns that are painted in one frame while a long conversation opens. */
