@@ -54,13 +54,13 @@ def test_question_streams_an_answer_with_sources_that_open(page: Page, question:
     sources = page.shown("source")
     assert sources
     assert sources[0].text.startswith("[1]")
-    assert "%" in sources[0].text
     assert not page.shown("source-passage")
-    summary = sources[0].find_element(By.TAG_NAME, "summary")
-    page.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", summary)
-    summary.click()
-    (passage,) = page.until(lambda: page.shown("source-passage"))
-    assert passage.text.strip()
+    page.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", sources[0])
+    sources[0].click()
+    passages = page.until(lambda: page.shown("source-passage"))
+    assert len(passages) == len(sources)
+    assert passages[0].text.strip()
+    assert "%" in page.all("source-card")[0].text
     assert page.shown("source-file")[0].text.strip()
 
 
@@ -239,8 +239,10 @@ def test_phone_width_needs_no_sideways_scroll(page: Page) -> None:
     assert page.overflow() <= 0
     page.ask(f"{'가' * 300} https://{'a' * 300}.example/ 는 무엇인가요?")
     page.until(page.idle)
-    for source in page.shown("source"):
-        page.driver.execute_script("arguments[0].open = true", source)
+    page.shown("source")[0].click()
+    page.until(lambda: page.shown("sources-panel"))
+    assert page.overflow() <= 0
+    page.one("sources-close").click()
     assert page.overflow() <= 0
     inside = "return document.getElementById('scroller').scrollWidth - document.getElementById('scroller').clientWidth"
     assert page.driver.execute_script(inside) <= 0

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { citedIn, quotationsOf } from '../../web/static/citations.js';
 import { Markdown } from '../../web/static/markdown.js';
 
 const EXTRA = ['start', 'rank', 'language', 'align', 'isHead', 'task', 'number', 'href', 'alt'];
@@ -354,4 +355,15 @@ test('hostile texts are read in time and without depth', () => {
     }
     assert.ok(performance.now() - started < 5_000, `${piece}: ${performance.now() - started} ms`);
   }
+});
+
+test('a source is cited where the server says so, or else where the answer does, outside code and quotations', () => {
+  const source = (cited, content = '') => ({ content, metadata: { cited } });
+  const text = '“as [2] says” [1] and `[3]`, **so** [4] [9]';
+  const four = (...cited) => cited.map((one) => source(one));
+  assert.deepEqual(citedIn({ text, sources: four(true, false, true, false) }), new Set([1, 3]));
+  assert.deepEqual(citedIn({ text, sources: four(false, false, false, false) }), new Set([1, 4]));
+  assert.deepEqual(citedIn({ text, sources: [{ content: '' }, { content: '' }] }), new Set([1]));
+  assert.deepEqual(citedIn({ text, sources: null }), new Set());
+  assert.deepEqual(quotationsOf([source(false, 'a'), source(true, 'b\nc')]), ['“b\nc” [2]']);
 });

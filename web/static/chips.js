@@ -1,7 +1,9 @@
 /** The row of sources under an answer. */
 
+import { citedIn } from './citations.js';
 import { label, name } from './i18n.js';
-import { isCited, titleOf } from './passages.js';
+import { titleOf } from './passages.js';
+import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
 
@@ -13,31 +15,17 @@ import { isCited, titleOf } from './passages.js';
 export function chipsOf(answer, onOpen) {
   return answer.sources.map((source, index) => {
     const number = index + 1;
-    const item = document.createElement('li');
-    const chip = document.createElement('button');
-    chip.type = 'button';
-    chip.className = 'chip';
-    chip.dataset.testid = 'source';
-    chip.classList.toggle('cited', isCited(answer.text, source, number));
-    const title = piece('chip-title', titleOf(source));
-    title.dir = 'auto';
-    chip.append(piece('source-number', `[${number}]`), ' ', title);
+    const item = fromTemplate('chip-template');
+    const chip = item.querySelector('.chip');
+    chip.classList.toggle('cited', citedIn(answer).has(number));
+    chip.querySelector('.source-number').textContent = `[${number}]`;
+    chip.querySelector('.chip-title').textContent = titleOf(source);
     const page = source.metadata?.page;
-    if (page) {
-      const element = piece('chip-page');
-      label(element, 'source_page', { page });
-      chip.append(' ', element);
-    }
+    const pageElement = chip.querySelector('.chip-page');
+    pageElement.hidden = !page;
+    if (page) label(pageElement, 'source_page', { page });
     name(chip, 'open_source', { n: String(number), title: titleOf(source) });
     chip.addEventListener('click', () => onOpen(number));
-    item.append(chip);
     return item;
   });
-}
-
-function piece(className, text = '') {
-  const element = document.createElement('span');
-  element.className = className;
-  element.textContent = text;
-  return element;
 }

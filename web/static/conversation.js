@@ -22,6 +22,7 @@ import { Turn } from './turn.js';
  * @property {(turn: Turn, now: boolean) => void} keep the turn is to be kept; `now`: others should know at once
  * @property {(turns: Kept[], gone: string[]) => void} swap some turns are kept in place of others
  * @property {string} tab tells this tab's questions from those of others
+ * @property {(answer: import('./stream.js').Answer, number: number) => void} onCite a source of an answer is to be shown
  */
 
 /** Timers hold no more; milliseconds. */
@@ -136,7 +137,11 @@ export class Conversation {
 
   /** @param {import('./stream.js').Answer} answer */
   #newTurn(answer) {
-    return new Turn(answer, { onRetry: (turn) => this.askAgain(turn), onEdit: (turn, text) => this.askAgain(turn, text) });
+    return new Turn(answer, {
+      onRetry: (turn) => this.askAgain(turn),
+      onEdit: (turn, text) => this.askAgain(turn, text),
+      onCite: this.#parts.onCite,
+    });
   }
 
   /** Takes a turn off the page; what runs of it is cancelled. @param {Turn} turn */

@@ -15,7 +15,7 @@ export function editQuestion(question, onSend) {
     const n = lengthOf(box.value.trim());
     button.disabled = n === 0 || n > MAX_LENGTH;
     box.style.height = 'auto';
-    box.style.height = `${box.scrollHeight}px`;
+    box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
   };
   const leave = () => {
     editor.remove();

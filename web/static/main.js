@@ -12,8 +12,10 @@ import { label, lang, pickLang, relabel, setLang, t } from './i18n.js';
 import { Keeper } from './keeper.js';
 import { shortcutOf } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
+import { SourcesPanel } from './sources.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
+import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
 const answers = $('answers');
@@ -40,7 +42,9 @@ const desk = new Desk($('conversation'), keeper, {
   isReady: () => !health.isLoading,
   settings: () => ({ answers: answers.value }),
   onChange: showState,
+  onCite: (answer, number) => sources.open(answer, number),
   onShow() {
+    sources.close();
     follower.follow = true;
     $('announcer').textContent = '';
     composer.draft = desk.draft;
@@ -48,6 +52,7 @@ const desk = new Desk($('conversation'), keeper, {
   },
   onEnd(turn) {
     $('announcer').textContent = turn.spoken;
+    sources.follow(turn.answer);
   },
 });
 
@@ -110,6 +115,8 @@ const composer = new Composer($('composer'), {
 });
 const sidebar = new Sidebar($('sidebar'), $('sidebar-button'));
 const documents = new DocumentsPanel($('documents-panel'), () => health.read());
+const viewer = new DocumentViewer($('viewer'));
+const sources = new SourcesPanel($('sources-panel'), (document, place) => viewer.open(document, place));
 
 function speak(language) {
   setLang(language);
@@ -156,3 +163,4 @@ speak(lang());
 desk.begin();
 keeper.load().then(() => desk.tidyDrafts());
 health.read();
+viewer.restore();

@@ -48,8 +48,6 @@ export class Painter {
   #citation;
   /** Where texts and citations stand in the answer: their begin and end. @type {WeakMap<globalThis.Node, [number, number]>} */
   #places = new WeakMap();
-  /** The numbers that the answer cites, as far as it is painted. @type {Set<number>} */
-  cited = new Set();
   #length = 0;
 
   /**
@@ -137,10 +135,7 @@ export class Painter {
     if (kind === 'cell') return [cellOf(node)];
     if (kind === 'link') return linkTo(node);
     if (kind === 'image') return [imageOf(node)];
-    if (kind === 'citation') {
-      this.cited.add(node.number);
-      return [this.#citation(node.number)];
-    }
+    if (kind === 'citation') return [this.#citation(node.number)];
     return [make(TAGS[kind], TAGS[kind] === 'p' || kind === 'math' ? kind : '')];
   }
 

@@ -45,13 +45,6 @@ export function relevance(score) {
   return { percent: Math.round(100 * share), key };
 }
 
-/**
- * @param {string} answer
- * @param {Source} source
- * @param {number} number
- */
-export const isCited = (answer, source, number) => Boolean(source.metadata?.cited) || answer.includes(`[${number}]`);
-
 /** @param {string} text @returns {Span[]} */
 export function sentences(text) {
   const found = text.matchAll(/\S[^\n]*?(?:[.!?。！？]+["'”’»)\]]*(?=\s|$)|(?=\n)|$)/g);

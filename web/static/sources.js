@@ -1,8 +1,9 @@
 /** The sources of one answer: a column beside the conversation, or a sheet over it where there is no room. */
 
+import { citedIn } from './citations.js';
 import { label, name } from './i18n.js';
-import { citedSpans, inContext, isCited, placeOf, pointsIn, relevance, titleOf } from './passages.js';
-import { fromTemplate } from './turn.js';
+import { citedSpans, inContext, placeOf, pointsIn, relevance, titleOf } from './passages.js';
+import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
 /** @typedef {import('./stream.js').Source} Source */
@@ -101,7 +102,7 @@ export class SourcesPanel {
   #card(source, number) {
     const card = fromTemplate('source-template');
     const find = (className) => card.querySelector(`.${className}`);
-    const cited = isCited(this.#answer.text, source, number);
+    const cited = citedIn(this.#answer).has(number);
     const content = String(source.content ?? '');
     const spans = cited ? citedSpans(content, this.#answer.text, number) : [];
     card.classList.toggle('cited', cited);
@@ -172,11 +173,10 @@ function fillPassage(passage, content, spans, around = { before: '', after: '' }
  */
 async function widen(card, source, content, spans) {
   const found = await inContext(source);
-  if (found.state === 'gone' || found.state === 'changed') {
-    const note = card.querySelector('.passage-note');
-    note.hidden = false;
-    label(note, `source_${found.state}`);
-  }
+  const why = { gone: 'source_gone', changed: 'source_changed' }[found.state];
+  const note = card.querySelector('.passage-note');
+  note.hidden = !why;
+  if (why) label(note, why);
   if (found.state !== 'here') return;
   const passage = card.querySelector('.passage');
   fillPassage(passage, content, spans, found);

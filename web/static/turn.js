@@ -3,23 +3,19 @@
  * node, so nothing in it can become markup.
  */
 
+import { chipsOf } from './chips.js';
+import { quotationsOf } from './citations.js';
 import { copyButton } from './copy.js';
 import { editQuestion } from './edit.js';
 import { label, name, t } from './i18n.js';
 import { Painter } from './paint.js';
-import { inContext } from './sources.js';
+import { titleOf } from './passages.js';
 import { hasEnded } from './stream.js';
 import { fromTemplate } from './template.js';
 
-export { fromTemplate };
-
 /** @typedef {import('./stream.js').Answer} Answer */
-/** @typedef {import('./stream.js').Source} Source */
 
-const score = (value) => `${Math.round(100 * Math.min(1, Math.max(0, Number(value) || 0)))}%`;
-
-/** @param {Source} source */
-const titleOf = (source) => String(source.title || source.metadata?.source || '?');
+export { fromTemplate };
 
 export class Turn {
   /** @type {Answer} */
@@ -39,7 +35,6 @@ export class Turn {
   #painter = null;
   /** What the painter was made for. */
   #sources = null;
-  #cited = new Set();
   #parts;
 
   /**
@@ -47,6 +42,7 @@ export class Turn {
    * @param {object} parts
    * @param {(turn: Turn) => void} parts.onRetry the question is to be asked again
    * @param {(turn: Turn, text: string) => void} parts.onEdit it is to be asked in other words
+   * @param {(answer: Answer, number: number) => void} parts.onCite a source is to be shown
    */
   constructor(answer, parts) {
     this.#parts = parts;
@@ -62,6 +58,8 @@ export class Turn {
   begin(answer) {
     this.answer = answer;
     this.sent = this.stopping = false;
+    this.#root.querySelector('.edit-box')?.remove();
+    this.#question.hidden = false;
     this.#question.textContent = answer.question;
     this.#reply?.remove();
     this.#reply = this.#painted = this.#thought = this.#painter = null;
@@ -100,7 +98,7 @@ export class Turn {
     this.#reply.querySelector('.retry').addEventListener('click', () => this.#parts.onRetry(this));
     this.#reply.querySelector('.regenerate').addEventListener('click', () => this.#parts.onRetry(this));
     copyButton('copy_answer', () => this.answer.text.trim(), this.#reply.querySelector('.copy-answer'));
-    this.#root.append(this.#reply);
+    this.#loading.before(this.#reply);
     this.#thought = document.createTextNode('');
     this.#reply.querySelector('.thought').append(this.#thought);
   }
@@ -145,16 +143,8 @@ export class Turn {
     button.className = 'citation';
     button.textContent = `[${number}]`;
     name(button, 'open_source', { n: String(number), title: titleOf(this.answer.sources[number - 1]) });
-    button.addEventListener('click', () => this.#openSource(number));
+    button.addEventListener('click', () => this.#parts.onCite(this.answer, number));
     return button;
-  }
-
-  #openSource(number) {
-    this.#paintSources();
-    const source = this.#reply.querySelectorAll('.source')[number - 1];
-    source.open = true;
-    source.querySelector('summary').focus({ preventScroll: true });
-    source.scrollIntoView({ block: 'nearest' });
   }
 
   #paintSources() {
@@ -163,14 +153,8 @@ export class Turn {
     if (!sources?.length || !section.hidden) return;
     section.hidden = false;
     label(section.querySelector('.sources-title'), 'sources', { n: sources.length });
-    section.querySelector('ol').append(
-      ...sources.map((source, index) => sourceItem(source, index + 1, () => this.#isCited(index + 1))),
-    );
-  }
-
-  /** As the server says; of what a model writes while the sources are known, the answer itself says it. */
-  #isCited(number) {
-    return Boolean(this.answer.sources[number - 1].metadata?.cited || this.#cited.has(number));
+    const chips = chipsOf(this.answer, (number) => this.#parts.onCite(this.answer, number));
+    section.querySelector('ol').append(...chips);
   }
 
   #paintEnd(text) {
@@ -178,7 +162,6 @@ export class Turn {
     if (this.#painted === answer) return;
     this.#painted = answer;
     this.#painter?.end();
-    this.#cited = this.#painter?.cited ?? new Set();
     this.#reply.removeAttribute('aria-busy');
     if (answer.phase === 'failed') this.#paintError();
     const note = {
@@ -227,10 +210,6 @@ export class Turn {
   }
 }
 
-/** What a quoting answer takes from its sources, as it stands in it. @param {Source[]} sources */
-const quotationsOf = (sources) =>
-  sources.flatMap(({ content, metadata }, index) => (metadata?.cited ? [`“${content}” [${index + 1}]`] : []));
-
 /**
  * @param {HTMLElement} list
  * @param {string[]} solutions
@@ -242,41 +221,4 @@ export function fillSolutions(list, solutions) {
     item.textContent = solution;
     list.append(item);
   }
-}
-
-/**
- * @param {Source} source
- * @param {number} number
- * @param {() => boolean} isCited
- */
-function sourceItem(source, number, isCited) {
-  const item = fromTemplate('source-template');
-  item.querySelector('.source-number').textContent = `[${number}]`;
-  item.querySelector('.source-title').textContent = titleOf(source);
-  const page = source.metadata?.page;
-  const pageElement = item.querySelector('.source-page');
-  pageElement.hidden = !page;
-  if (page) label(pageElement, 'source_page', { page });
-  item.querySelector('.source-score').textContent = score(source.score);
-  const passage = item.querySelector('.passage');
-  passage.textContent = String(source.content ?? '');
-  item.querySelector('.source').addEventListener('toggle', () => isCited() && widen(passage, source));
-  item.querySelector('.source-file').textContent = String(source.metadata?.source ?? '');
-  return item;
-}
-
-/**
- * Shows what stands around a cited text, which is highlighted.
- * @param {HTMLElement} passage
- * @param {Source} source
- */
-async function widen(passage, source) {
-  if (passage.firstElementChild) return;
-  const found = await inContext(source);
-  if (!found) return;
-  const quote = document.createElement('mark');
-  quote.textContent = found.quote;
-  passage.replaceChildren(found.before, quote, found.after);
-  const above = quote.getBoundingClientRect().top - passage.getBoundingClientRect().top;
-  passage.scrollTop += above - passage.clientHeight / 4;
 }

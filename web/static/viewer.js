@@ -40,6 +40,8 @@ export class DocumentViewer {
   /** What the server tells of it. */
   #facts = null;
   #era = 0;
+  /** How far the text was scrolled when the original took its place. */
+  #read = 0;
 
   /** @param {HTMLDialogElement} dialog */
   constructor(dialog) {
@@ -140,6 +142,7 @@ export class DocumentViewer {
   #reset(document) {
     this.#document = document;
     this.#facts = null;
+    this.#read = 0;
     this.#finder.clear();
     this.#text.clear();
     this.#showText();
@@ -226,8 +229,11 @@ export class DocumentViewer {
   }
 
   #toggle(original) {
+    const scroll = this.#part('scroll');
+    if (original) this.#read = scroll.scrollTop;
     this.#part('original').hidden = !original;
     for (const of of ['scroll', 'find', 'place']) this.#part(of).hidden = original;
+    if (!original) scroll.scrollTop = this.#read;
     this.#dialog.querySelector('.as-text').setAttribute('aria-pressed', String(!original));
     this.#dialog.querySelector('.as-original').setAttribute('aria-pressed', String(original));
   }
