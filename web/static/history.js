@@ -142,9 +142,10 @@ export class IndexedHistory {
  * @param {IDBFactory} [factory]
  * @returns {Promise<History>}
  */
-export async function openHistory(factory = globalThis.indexedDB) {
+export async function openHistory(factory) {
   try {
-    const request = factory.open(NAME, 1);
+    // Where storage is blocked, even the name throws.
+    const request = (factory ?? globalThis.indexedDB).open(NAME, 1);
     request.onupgradeneeded = () => {
       request.result.createObjectStore('heads', { keyPath: 'id' });
       request.result.createObjectStore('turns', { keyPath: ['talk', 'id'] });
