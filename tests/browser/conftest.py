@@ -3,15 +3,18 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from aiohttp import web
 
 from tests.app_client import Parts
+
+T = TypeVar("T")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,6 +71,7 @@ class Scripted:
 
     url: str
     parts: Parts
+    app: web.Application
     _go: asyncio.Event
     _end: asyncio.Event
     _loop: asyncio.AbstractEventLoop
@@ -80,6 +84,14 @@ class Scripted:
     def go(self) -> None:
         self._loop.call_soon_threadsafe(self._go.set)
 
+    def run(self, call: Callable[[], T]) -> T:
+        """The result of a call on the thread of the application."""
+
+        async def called() -> T:
+            return call()
+
+        return asyncio.run_coroutine_threadsafe(called(), self._loop).result(30)
+
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
 
@@ -87,11 +99,12 @@ class Scripted:
 async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> None:
     parts = Parts(directory, **given)  # type: ignore[arg-type]
     await parts.ingester.start()
-    runner = web.AppRunner(parts.app())
+    app = parts.app()
+    runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    made = Scripted(url, parts, asyncio.Event(), asyncio.Event(), asyncio.get_running_loop())
+    made = Scripted(url, parts, app, asyncio.Event(), asyncio.Event(), asyncio.get_running_loop())
     ready.set_result(made)
     await made._end.wait()
     await runner.cleanup()

@@ -278,27 +278,6 @@ def test_new_chat_clears_the_conversation_and_changes_the_session(page: Page) ->
     assert page.phases() == ["done"]
 
 
-def test_lost_connection_interrupts_the_answer_and_it_can_be_asked_again(driver, scripted) -> None:
-    hold = """window.sockets = [];
-    window.WebSocket = class extends WebSocket {
-      constructor(...all) { super(...all); window.sockets.push(this); }
-    };"""
-    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": hold})
-    scripted.hold(2)
-    page = Page(driver, scripted.url)
-    page.ask("what is the answer")
-    page.until(lambda: page.texts("assistant-message") == ["The answer"])
-    driver.execute_script("window.sockets.at(-1).close()")
-    page.until(page.idle, 30)
-    assert page.phases() == ["interrupted"]
-    scripted.go()
-    page.until(lambda: page.status() == "연결됨", 30)
-    page.one("retry-button").click()
-    page.until(page.idle)
-    assert page.phases() == ["done"], page.texts("error-message")
-    assert len(page.all("user-message")) == 1
-
-
 def test_uploaded_file_is_followed_to_its_end(page: Page, tmp_path: Path) -> None:
     document = tmp_path / "메모.md"
     document.write_text("# 메모\n\n회의는 수요일 오전 열 시에 본관 3층에서 합니다.\n", encoding="utf-8")

@@ -2,6 +2,8 @@
 
 /** What it takes to look again where the server did not answer. */
 const RETRY_MS = 30_000;
+/** Timers hold no more; milliseconds. */
+const LONGEST_WAIT = 2 ** 31 - 1;
 
 export class Context {
   /** The longest life seen: what a conversation has after its use. Milliseconds, 0 while unknown. */
@@ -11,6 +13,7 @@ export class Context {
   #fetch;
   #now;
   #ends = 0;
+  #timer = null;
 
   /**
    * @param {string} session
@@ -50,6 +53,17 @@ export class Context {
     } catch {
       return undefined;
     }
+  }
+
+  /** Calls when the server may have forgotten it. @param {() => void} run */
+  onDue(run) {
+    clearTimeout(this.#timer);
+    if (this.left) this.#timer = setTimeout(run, Math.min(this.left + 1_000, LONGEST_WAIT));
+  }
+
+  /** Calls no more. */
+  close() {
+    clearTimeout(this.#timer);
   }
 
   /** Makes the server forget it now; goes out even while the page closes. */

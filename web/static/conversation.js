@@ -1,13 +1,15 @@
 /** One conversation: its session, its connection, its turns, and the element that shows them. */
 
 import { Context } from './context.js';
+import { Hint } from './hint.js';
 import { lang } from './i18n.js';
 import { Log } from './log.js';
 import { ChatSocket, newId, socketUrl } from './socket.js';
-import { hasEnded, interrupt, newAnswer, reduce, stop } from './stream.js';
+import { hasEnded, newAnswer, reduce, stop } from './stream.js';
 import { isKnown, settled, told } from './talks.js';
 import { fromTemplate } from './template.js';
 import { Turn } from './turn.js';
+import { Watchdog } from './watchdog.js';
 
 /** @typedef {import('./socket.js').ConnectionState} ConnectionState */
 /** @typedef {import('./talks.js').Kept} Kept */
@@ -25,8 +27,8 @@ import { Turn } from './turn.js';
  * @property {(answer: import('./stream.js').Answer, number: number) => void} onCite a source of an answer is to be shown
  */
 
-/** Timers hold no more; milliseconds. */
-const LONGEST_WAIT = 2 ** 31 - 1;
+/** A connection that has been silent for so long is not trusted when the network or the tab comes back. */
+const DOUBTFUL_MS = 5_000;
 
 export class Conversation {
   /** Whether what was kept of it is still to come. */
@@ -39,8 +41,11 @@ export class Conversation {
   #live = [];
   #reconnectWhenIdle = false;
   #looking = null;
-  #expiry = null;
   #isClosed = false;
+  /** Answers that were stopped while the server could not be told. @type {string[]} */
+  #unwanted = [];
+  #hint = new Hint();
+  #watchdog = new Watchdog({ onSilence: () => this.#onSilence() });
 
   /**
    * @param {string} session
@@ -64,6 +69,11 @@ export class Conversation {
   /** @returns {ConnectionState} */
   get state() {
     return this.#socket.state;
+  }
+
+  /** When the next attempt to connect is due; 0 where none is. */
+  get retryAt() {
+    return this.#socket.retryAt;
   }
 
   get isEmpty() {
@@ -148,7 +158,6 @@ export class Conversation {
   #leave(turn) {
     if (turn.sent && this.#live.includes(turn)) this.#socket.cancel(turn.answer.messageId);
     this.#live = this.#live.filter((other) => other !== turn);
-    turn.earlier?.remove();
     this.#log.remove(turn);
   }
 
@@ -161,7 +170,7 @@ export class Conversation {
       else if (this.state !== 'open') turn.waitsFor = 'connection';
       else if (!this.#parts.isReady()) turn.waitsFor = 'model';
       else if (this.#looking) turn.waitsFor = 'connection';
-      else if (this.#hasContext() && !this.#context.left) {
+      else if (this.#log.hasContext && !this.#context.left) {
         turn.waitsFor = 'connection';
         this.look();
       } else {
@@ -177,7 +186,10 @@ export class Conversation {
   stop() {
     const turn = this.#live[0];
     if (!turn || turn.stopping) return;
-    if (!turn.sent) return this.#progress(turn, stop(turn.answer));
+    if (!turn.sent || this.state !== 'open') {
+      if (turn.sent) this.#unwanted.push(turn.answer.messageId);
+      return this.#progress(turn, stop(turn.answer));
+    }
     turn.stopping = this.#socket.cancel(turn.answer.messageId);
     this.#changed(turn);
   }
@@ -196,14 +208,16 @@ export class Conversation {
     this.#live = this.#live.filter((other) => other !== turn);
     this.#settle(turn);
     this.#context.used();
-    this.#watch();
+    this.#context.onDue(() => this.look());
     this.#parts.onEnd(turn);
+    if (answer.phase === 'interrupted') this.look();
     if (this.#reconnectWhenIdle && !this.#withServer()) this.reconnect();
     this.pump();
   }
 
   #changed(...turns) {
     for (const turn of turns) this.#parts.touch(turn);
+    this.#watch();
     this.#parts.onChange();
   }
 
@@ -211,15 +225,7 @@ export class Conversation {
 
   /** @param {Turn} turn whose answer has ended */
   #settle(turn) {
-    const about = this.#log.about(turn);
-    if (isKnown(turn.answer)) {
-      about.instead = [];
-      about.replaces = '';
-    } else if (about.instead.length && !turn.earlier) {
-      turn.earlier = fromTemplate('earlier-template');
-      turn.earlier.querySelector('button').addEventListener('click', () => this.#bringBack(turn));
-      turn.element.after(turn.earlier);
-    }
+    this.#log.settle(turn, () => this.#bringBack(turn));
   }
 
   /** The turns that a failed answer was to replace. @param {Turn} turn */
@@ -246,7 +252,7 @@ export class Conversation {
     this.isLoading = false;
     this.#changed();
     await this.#log.restore(kept, (turn) => this.#adopt(turn), () => !this.#isClosed);
-    if (this.#hasContext() && !this.#isClosed) await this.look();
+    if (this.#log.hasContext && !this.#isClosed) await this.look();
   }
 
   /** Takes over what another tab has kept. @param {Kept[]} kept */
@@ -266,25 +272,18 @@ export class Conversation {
     this.#changed();
   }
 
-  /** A turn that was kept: what had not ended goes on, if it can. @param {Turn} turn */
+  /** A turn that was kept: what had not ended goes on. @param {Turn} turn */
   #adopt(turn) {
     const { sent, tab } = this.#log.about(turn);
-    if (!sent && tab === this.#parts.tab && !hasEnded(turn.answer)) this.#live.push(turn);
-    else {
-      turn.answer = settled(turn.answer);
-      this.#settle(turn);
-    }
+    const { answer } = turn;
+    if (hasEnded(answer)) this.#settle(turn);
+    else if (tab === this.#parts.tab && !answer.started) this.#live.push(turn);
+    else if (sent) this.resumeAnswer(turn);
+    else turn.answer = settled(answer);
     this.#changed(turn);
   }
 
   // ---------------------------------------------------------------- what the server still knows
-
-  /** Whether there is something that the server could have forgotten. */
-  #hasContext() {
-    const { turns } = this.#log;
-    const begin = turns.findLastIndex((turn) => this.#log.about(turn).anew);
-    return !this.#log.hasEnded && turns.slice(Math.max(0, begin)).some(({ answer }) => isKnown(answer));
-  }
 
   /** Asks the server what it still knows, says so where that is nothing, and takes answers that were lost on the way. */
   async look() {
@@ -292,12 +291,12 @@ export class Conversation {
     const known = await this.#looking;
     this.#looking = null;
     if (this.#isClosed) return;
-    if (known === null && this.#hasContext()) this.#log.end();
+    if (known === null && this.#log.hasContext) this.#log.end();
     for (const one of known ?? []) {
       const turn = this.#log.turns.find(({ answer }) => answer.messageId === one.message_id);
       if (turn?.answer.phase === 'interrupted') this.#takeOver(turn, one);
     }
-    this.#watch();
+    this.#context.onDue(() => this.look());
     this.pump();
   }
 
@@ -305,13 +304,6 @@ export class Conversation {
     const about = { ...this.#log.record(turn), answer: told(turn.answer, one) };
     this.#leave(turn);
     this.#parts.keep(this.#log.add(about), true);
-  }
-
-  /** Looks again when the server may have forgotten. */
-  #watch() {
-    clearTimeout(this.#expiry);
-    const { left } = this.#context;
-    if (left && this.#hasContext()) this.#expiry = setTimeout(() => this.look(), Math.min(left + 1_000, LONGEST_WAIT));
   }
 
   // ---------------------------------------------------------------- the connection
@@ -334,20 +326,62 @@ export class Conversation {
   /** Leaves for good; a running answer is cancelled. */
   close() {
     this.#isClosed = true;
-    clearTimeout(this.#expiry);
+    this.#context.close();
     const turn = this.#withServer();
     if (turn) this.#socket.cancel(turn.answer.messageId);
     this.#live = [];
+    this.#watch();
     this.#socket.close();
   }
 
+  /** The network or the tab is back: connects at once, anew where the connection says nothing. */
+  wake() {
+    if (this.#watchdog.silence > DOUBTFUL_MS) this.reconnect();
+    else this.connect();
+  }
+
+  /** Goes on with an answer that another page, such as this one before it was loaded anew, began to receive. @param {Turn} turn */
+  resumeAnswer(turn) {
+    turn.answer = { ...turn.answer, started: true };
+    turn.sent = true;
+    this.#live.push(turn);
+    if (this.state === 'open') this.#goOn(turn);
+    this.#changed(turn);
+  }
+
   #onState(state) {
-    const turn = state === 'open' ? undefined : this.#withServer();
-    if (turn) this.#progress(turn, interrupt(turn.answer));
+    if (state === 'open') {
+      for (const messageId of this.#unwanted.splice(0)) this.#socket.cancel(messageId);
+      for (const turn of this.#live) if (turn.sent) this.#goOn(turn);
+    }
     this.pump();
   }
 
+  /** After a break. A question may not have arrived; the server answers one that it knows only once. @param {Turn} turn */
+  #goOn(turn) {
+    const { messageId, started, next } = turn.answer;
+    if (started) this.#socket.resume(messageId, next);
+    else turn.sent = false;
+    if (started && turn.stopping) this.#socket.cancel(messageId);
+  }
+
+  /** Says what is the matter while an answer is awaited. */
+  #watch() {
+    const turn = this.#withServer();
+    this.#watchdog.watch(Boolean(turn));
+    const trouble = this.#watchdog.isSilent ? 'hint_silent' : this.state === 'open' ? null : 'hint_lost';
+    this.#hint.show(turn?.element, trouble);
+  }
+
+  /** The server may be slow, or the connection be dead without either end knowing: a new one does no harm and tells. */
+  #onSilence() {
+    this.#watch();
+    if (this.state === 'open') this.reconnect();
+  }
+
   #onEvent(event) {
+    this.#watchdog.sign();
+    this.#watch();
     const turn =
       event.message_id === 'unknown' ? this.#withServer() : this.#live.find(({ answer }) => answer.messageId === event.message_id);
     if (turn?.sent) this.#progress(turn, reduce(turn.answer, event));

@@ -25,6 +25,7 @@ export class Desk {
    * @param {Keeper} keeper
    * @param {object} parts those of a conversation that are the same for all, and:
    * @param {() => void} parts.onShow another conversation is shown
+   * @param {() => void} parts.onRestored all that was said before is there
    * @param {() => void} parts.onChange the one that is shown has changed, or what is running
    * @param {(turn: import('./turn.js').Turn) => void} parts.onEnd an answer in the one that is shown has ended
    */
@@ -78,7 +79,9 @@ export class Desk {
       swap: (turns, gone) => this.#keeper.swap(id, turns, gone),
     });
     this.#open.set(id, conversation);
-    if (!isNew) conversation.restore(this.#keeper.turns(id));
+    if (!isNew) {
+      conversation.restore(this.#keeper.turns(id)).then(() => conversation === this.shown && this.#parts.onRestored());
+    }
     return conversation;
   }
 

@@ -1,6 +1,7 @@
 /** The turns of a conversation in their order: what the page shows of them, and what is kept of each. */
 
 import { label } from './i18n.js';
+import { isKnown } from './talks.js';
 import { fromTemplate } from './template.js';
 
 /** @typedef {import('./talks.js').Kept} Kept */
@@ -19,6 +20,8 @@ export class Log {
   /** @type {Map<Turn, Kept>} */
   #kept = new Map();
   #makeTurn;
+  /** What offers to bring back what a turn was to replace. @type {Map<Turn, HTMLElement>} */
+  #earlier = new Map();
   #ended = null;
 
   /** @param {(answer: Answer) => Turn} makeTurn */
@@ -60,10 +63,38 @@ export class Log {
 
   /** @param {Turn} turn */
   remove(turn) {
+    this.#earlier.get(turn)?.remove();
+    this.#earlier.delete(turn);
     if (this.#kept.get(turn).anew) turn.element.previousElementSibling.remove();
     turn.element.remove();
     this.#kept.delete(turn);
     this.turns = this.turns.filter((other) => other !== turn);
+  }
+
+  /**
+   * After an answer has ended: what it replaces is let go where it ended well, and offered where not.
+   * @param {Turn} turn
+   * @param {() => void} onBack the earlier turns are to be brought back
+   */
+  settle(turn, onBack) {
+    const about = this.about(turn);
+    if (isKnown(turn.answer)) Object.assign(about, { instead: [], replaces: '' });
+    else if (about.instead.length && !this.#earlier.has(turn)) {
+      const offer = fromTemplate('earlier-template');
+      offer.querySelector('button').addEventListener('click', onBack);
+      turn.element.after(offer);
+      this.#earlier.set(turn, offer);
+    }
+  }
+
+  /** Whether there is something that the server could have forgotten. */
+  get hasContext() {
+    if (this.hasEnded) return false;
+    for (const turn of [...this.turns].reverse()) {
+      if (isKnown(turn.answer)) return true;
+      if (this.about(turn).anew) return false;
+    }
+    return false;
   }
 
   /** Whether the server has forgotten all that was said; a question that is asked now is `anew`. */

@@ -1,6 +1,7 @@
 /** Wires the page: the parts know nothing of each other, this module tells each what the others said. */
 
 import { Composer } from './composer.js';
+import { ConnectionStatus } from './connection.js';
 import { ConversationList } from './conversations.js';
 import { Desk } from './desk.js';
 import { DocumentsPanel } from './documents.js';
@@ -8,7 +9,7 @@ import { save } from './export.js';
 import { Follower } from './follow.js';
 import { Health } from './health.js';
 import { openHistory } from './history.js';
-import { label, lang, pickLang, relabel, setLang, t } from './i18n.js';
+import { lang, pickLang, relabel, setLang, t } from './i18n.js';
 import { Keeper } from './keeper.js';
 import { shortcutOf } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
@@ -46,10 +47,12 @@ const desk = new Desk($('conversation'), keeper, {
   onShow() {
     sources.close();
     follower.follow = true;
+    if (desk.shown.isLoading) follower.hold();
     $('announcer').textContent = '';
     composer.draft = desk.draft;
     showState();
   },
+  onRestored: () => follower.release(),
   onEnd(turn) {
     $('announcer').textContent = turn.spoken;
     sources.follow(turn.answer);
@@ -75,14 +78,13 @@ const list = new ConversationList($('sidebar'), {
   },
 });
 
+const status = new ConnectionStatus({ status: $('status'), text: $('status-text'), wait: $('status-wait'), button: $('reconnect') });
 let lastState = '';
 let lastRunning = '';
 
 function showState() {
   const { state, isEmpty, isRunning, isStopping } = desk.shown;
-  $('status').dataset.state = state;
-  label($('status-text'), `status_${state}`);
-  $('reconnect').hidden = state !== 'closed';
+  status.show(desk.shown);
   $('welcome').hidden = !isEmpty;
   $('stop').hidden = !isRunning;
   $('stop').disabled = isStopping;
@@ -146,11 +148,10 @@ answers.addEventListener('change', () => {
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => ask(t(button.dataset.i18n)));
 }
-addEventListener('online', () => desk.each((conversation) => conversation.connect()));
-document.addEventListener('visibilitychange', () => {
-  if (document.visibilityState === 'visible') desk.each((conversation) => conversation.connect());
-  else keeper.flush();
-});
+const wake = () => desk.each((conversation) => conversation.wake());
+addEventListener('online', wake);
+addEventListener('pageshow', (event) => event.persisted && wake());
+document.addEventListener('visibilitychange', () => (document.visibilityState === 'visible' ? wake() : keeper.flush()));
 addEventListener('pagehide', () => keeper.leave());
 addEventListener('keydown', (event) => {
   const run = { new: newChat, question: () => composer.focus() }[shortcutOf(event)];

@@ -60,6 +60,8 @@ export class ChatSocket {
 
   /** @type {ConnectionState} */
   state = 'closed';
+  /** When the next attempt is due, as `now` counts; 0 where none is. */
+  retryAt = 0;
 
   /**
    * @param {object} parts
@@ -70,6 +72,7 @@ export class ChatSocket {
    * @param {(run: () => void, ms: number) => any} [parts.setTimeout]
    * @param {(timer: any) => void} [parts.clearTimeout]
    * @param {() => number} [parts.random]
+   * @param {() => number} [parts.now] milliseconds
    */
   constructor(parts) {
     this.#parts = {
@@ -77,6 +80,7 @@ export class ChatSocket {
       setTimeout: (run, ms) => globalThis.setTimeout(run, ms),
       clearTimeout: (timer) => globalThis.clearTimeout(timer),
       random: Math.random,
+      now: Date.now,
       ...parts,
     };
   }
@@ -129,6 +133,16 @@ export class ChatSocket {
     return this.#send({ type: 'cancel', message_id: messageId });
   }
 
+  /**
+   * Has an answer told from token `next` on, such as after a break.
+   * @param {string} messageId
+   * @param {number} next
+   * @returns {boolean} as for `ask`
+   */
+  resume(messageId, next) {
+    return this.#send({ type: 'resume', message_id: messageId, next_index: next });
+  }
+
   #send(frame) {
     if (this.state !== 'open') return false;
     this.#socket.send(JSON.stringify(frame));
@@ -158,6 +172,7 @@ export class ChatSocket {
     this.#clear();
     const wait = backoff(this.#attempt++, this.#parts.random);
     this.#retry = this.#parts.setTimeout(() => this.connect(), wait);
+    this.retryAt = this.#parts.now() + wait;
     this.#enter('closed');
   }
 
@@ -172,6 +187,7 @@ export class ChatSocket {
       if (timer !== null) this.#parts.clearTimeout(timer);
     }
     this.#retry = this.#handshake = this.#settled = null;
+    this.retryAt = 0;
   }
 
   #enter(state) {
