@@ -92,6 +92,10 @@ class Scripted:
 
         return asyncio.run_coroutine_threadsafe(called(), self._loop).result(30)
 
+    def set(self, event: asyncio.Event) -> None:
+        """Let what waits for the event go on."""
+        self._loop.call_soon_threadsafe(event.set)
+
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
 

@@ -56,7 +56,7 @@ export class Conversation {
     this.#parts = parts;
     this.#context = new Context(session);
     this.#socket = new ChatSocket({
-      url: () => socketUrl(document.baseURI, { session, lang: lang(), ...parts.settings() }),
+      url: () => socketUrl(document.baseURI, { session, lang: lang() }),
       onState: (state) => this.#onState(state),
       onEvent: (event) => this.#onEvent(event),
     });
@@ -174,8 +174,9 @@ export class Conversation {
         turn.waitsFor = 'connection';
         this.look();
       } else {
-        const { replaces } = this.#log.about(turn);
-        turn.sent = this.#socket.ask({ messageId, content, sessionId: this.session, replaces });
+        const replaces = this.#log.about(turn).replaces || undefined;
+        const options = this.#parts.options();
+        turn.sent = this.#socket.ask({ messageId, content, sessionId: this.session, replaces, options });
         if (turn.sent) this.#parts.keep(turn, true);
       }
     }

@@ -70,6 +70,7 @@ export class Desk {
     const conversation = new Conversation(id, {
       ...this.#parts,
       tab: this.#tab,
+      options: () => this.#parts.options(id),
       onChange: () => this.#parts.onChange(),
       onEnd: (turn) => {
         if (conversation === this.shown) this.#parts.onEnd(turn);

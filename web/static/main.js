@@ -1,5 +1,6 @@
 /** Wires the page: the parts know nothing of each other, this module tells each what the others said. */
 
+import { showChoice } from './chip.js';
 import { Composer } from './composer.js';
 import { ConnectionStatus } from './connection.js';
 import { ConversationList } from './conversations.js';
@@ -11,19 +12,24 @@ import { Health } from './health.js';
 import { openHistory } from './history.js';
 import { lang, pickLang, relabel, setLang, t } from './i18n.js';
 import { Keeper } from './keeper.js';
+import { optionsOf } from './preferences.js';
+import { Selection, remembered } from './selection.js';
+import { Settings } from './settings.js';
 import { shortcutOf } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { SourcesPanel } from './sources.js';
+import { StatsPanel, readStats, showMachine } from './stats.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
 import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
-const answers = $('answers');
 
-const wanted = stored('localStorage', 'answers');
-answers.value = [...answers.options].some(({ value }) => value === wanted) ? wanted : 'auto';
-setLang(stored('localStorage', 'lang') ?? pickLang(navigator.languages, document.documentElement.lang));
+const settings = new Settings($('settings-panel'), (now, before) => {
+  if (now.lang !== before.lang) changeLang(wantedLang());
+});
+const wantedLang = () => settings.preferences.lang || pickLang(navigator.languages, document.documentElement.lang);
+setLang(wantedLang());
 
 // ---------------------------------------------------------------- conversations
 
@@ -41,10 +47,11 @@ const keeper = new Keeper(openHistory(), {
 const desk = new Desk($('conversation'), keeper, {
   touch: (turn) => painter.touch(turn),
   isReady: () => !health.isLoading,
-  settings: () => ({ answers: answers.value }),
+  options: (session) => optionsOf(settings.preferences, selection.idsOf(session)),
   onChange: showState,
   onCite: (answer, number) => sources.open(answer, number),
   onShow() {
+    selection.show(desk.shown.session);
     sources.close();
     follower.follow = true;
     if (desk.shown.isLoading) follower.hold();
@@ -109,16 +116,50 @@ function newChat() {
 
 // ---------------------------------------------------------------- the other parts
 
-const health = new Health($('notice'), () => desk.each((conversation) => conversation.pump()));
+const stats = new StatsPanel($('stats-panel'));
+let isKnown = false;
+const health = new Health($('notice'), async () => {
+  desk.each((conversation) => conversation.pump());
+  showFirstSteps();
+  const { status, documents } = health.last ?? {};
+  // Without the guides nothing would be found for them.
+  document.querySelector('.examples').hidden = status === 'ok' && documents === 0;
+  if (isKnown || status !== 'ok') return;
+  const told = await readStats();
+  isKnown = Boolean(told);
+  settings.defaults = told?.defaults;
+  if (told) showMachine($('machine'), told);
+});
 const composer = new Composer($('composer'), {
   onAsk: ask,
   onStop: () => desk.shown.stop(),
   onDraft: (text) => desk.keepDraft(desk.shown.session, text),
 });
 const sidebar = new Sidebar($('sidebar'), $('sidebar-button'));
-const documents = new DocumentsPanel($('documents-panel'), () => health.read());
 const viewer = new DocumentViewer($('viewer'));
 const sources = new SourcesPanel($('sources-panel'), (document, place) => viewer.open(document, place));
+const selection = new Selection(remembered(stored('localStorage', 'chosen')), (kept) =>
+  store('localStorage', 'chosen', JSON.stringify(kept)),
+);
+const documents = new DocumentsPanel($('documents-panel'), {
+  opener: $('documents'),
+  selection,
+  onChange: () => health.read(),
+  onPreview: ({ id }) => viewer.open(id),
+});
+showChoice($('chosen'), selection, { onOpen: () => documents.open(), onClear: () => composer.focus() });
+
+/** Who has added nothing yet is told how. */
+async function showFirstSteps() {
+  $('first-steps').hidden = health.isLoading || !(await documents.isBare());
+}
+
+function changeLang(language) {
+  if (language === lang()) return;
+  speak(language);
+  desk.each((conversation) => conversation.reconnectSoon());
+  health.read();
+}
 
 function speak(language) {
   setLang(language);
@@ -133,18 +174,18 @@ const clicks = {
   'new-chat': newChat,
   reconnect: () => desk.shown.reconnect(),
   documents: () => documents.open(),
+  'first-documents': () => documents.open(),
+  settings: () => settings.open(),
+  stats: () => stats.open(),
+  'settings-stats'() {
+    $('settings-panel').close();
+    stats.open();
+  },
   language() {
-    speak(lang() === 'ko' ? 'en' : 'ko');
-    store('localStorage', 'lang', lang());
-    desk.each((conversation) => conversation.reconnectSoon());
-    health.read();
+    settings.language = lang() === 'ko' ? 'en' : 'ko';
   },
 };
 for (const [id, run] of Object.entries(clicks)) $(id).addEventListener('click', () => run());
-answers.addEventListener('change', () => {
-  store('localStorage', 'answers', answers.value);
-  desk.each((conversation) => conversation.reconnectSoon());
-});
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => ask(t(button.dataset.i18n)));
 }
