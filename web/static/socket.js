@@ -115,11 +115,11 @@ export class ChatSocket {
   }
 
   /**
-   * @param {{messageId: string, content: string, sessionId: string, options?: object}} message
+   * @param {{messageId: string, content: string, sessionId: string, replaces?: string, options?: object}} message
    * @returns {boolean} false when the connection is not open; then nothing was sent
    */
-  ask({ messageId, content, sessionId, options }) {
-    return this.#send({ type: 'message', message_id: messageId, content, session_id: sessionId, options });
+  ask({ messageId, content, sessionId, replaces, options }) {
+    return this.#send({ type: 'message', message_id: messageId, content, session_id: sessionId, replaces, options });
   }
 
   /**
