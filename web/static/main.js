@@ -26,7 +26,7 @@ import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
 // What a duplicated tab has stored is the session of another.
-const { isCopy } = await thisTab();
+const { id: tab, isCopy } = await thisTab();
 
 const settings = new Settings($('settings-panel'), (now, before) => {
   if (now.lang !== before.lang) changeLang(wantedLang());
@@ -48,6 +48,7 @@ const keeper = new Keeper(openHistory(), {
 });
 
 const desk = new Desk($('conversation'), keeper, {
+  tab,
   touch: (turn) => painter.touch(turn),
   isReady: () => !health.isLoading,
   options: (session) => optionsOf(settings.preferences, selection.idsOf(session)),
@@ -206,7 +207,7 @@ addEventListener('keydown', (event) => {
 });
 
 speak(lang());
-desk.begin();
+desk.begin(isCopy);
 keeper.load().then(() => desk.tidyDrafts());
 health.read();
 viewer.restore();
