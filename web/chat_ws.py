@@ -123,7 +123,8 @@ class Connection:
     def _ask(self, message: ClientMessage) -> None:
         self._refuse_twice(message.message_id)
         known = self.answers.find(self.session_id, message.message_id)
-        if known and known.question.content == message.content and known not in self._told:
+        same = known and known.question.content == message.content and not known.broken
+        if known and same and known not in self._told:
             # Sent again, since the connection was lost before the answer came.
             self._read(known, 0)
             return
