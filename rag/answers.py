@@ -52,6 +52,14 @@ class Answer:
         """Whether it runs, or waits to, and nobody reads it."""
         return not self.ended and not self._readers
 
+    @property
+    def broken(self) -> bool:
+        """Whether it failed or was cancelled, so that its question may be asked once more."""
+        last = self._events[-1] if self._events else None
+        if isinstance(last, End):
+            return last.finish_reason == "cancelled"
+        return isinstance(last, ErrorEvent) or self.question.cancel.is_set()
+
     def cancel(self) -> None:
         """Ends it within one token; its last events tell so. Does nothing to one that has ended."""
         self.question.cancel.set()

@@ -127,7 +127,8 @@ class Connection:
     def _ask(self, message: ClientMessage) -> None:
         self._refuse_twice(message.message_id)
         known = self.answers.find(self.session_id, message.message_id)
-        if known and known.question.content == message.content and not known.told:
+        same = known and known.question.content == message.content
+        if known and same and not (known.told or known.broken):
             # Sent again, since the connection was lost before the answer came.
             self._read(known, 0)
             return

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("selenium", reason="selenium is not installed")
 
 from rag import answers
+from rag.errors import RagError
 from tests.browser.page import Page, in_english
 from tests.cutting_proxy import CuttingProxy, cutting_proxy
 from web.keys import ANSWERS
@@ -187,15 +188,17 @@ def test_silence_is_said_and_ends_with_the_next_event(driver, scripted, proxy: C
 def test_an_answer_that_the_server_keeps_no_more_is_interrupted_and_can_be_asked_again(
     driver, scripted, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "ABANDON", 0)
     monkeypatch.setattr(answers, "KEEP", 0)
     scripted.hold(2)
     page = Page(driver, proxy.url)
     page.ask(ASKED)
     page.until(lambda: page.texts("assistant-message") == ["The answer"])
     cut(scripted, proxy, away=True)
+    # One that failed is not in the session either.
+    scripted.parts.generator.error = RagError("GEN-999")
     scripted.go()
     page.until(lambda: not len(scripted.app[ANSWERS]), 10)
+    scripted.parts.generator.error = None
     proxy.away = False
     page.until(page.idle, 30)
     assert page.phases() == ["interrupted"]
