@@ -5,20 +5,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import secrets
 import threading
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from . import followup, grounding, overview, prompt, quoting, replies, shots
 from .errors import RagError
 from .evidence import EMBEDDED, Evidence, bears, gather, in_passage, rank, refine
-from .protocol import Event, Stream, source_of
+from .figures import Figures
+from .protocol import AS_USUAL, Event, Options, Stream, source_of
 from .retrieval import Retriever
 from .sessions import Sessions, before
 from .spans import Span
-from .types import CancelFlag, Document, Finish, FinishReason, Generator, Message, Passage, Sampling, Token, Turn, Usage
+from .types import (
+    CancelFlag,
+    Document,
+    Filter,
+    Finish,
+    FinishReason,
+    Generator,
+    Message,
+    Passage,
+    Sampling,
+    Token,
+    Turn,
+    Usage,
+)
 
 Mode = Literal["", "quote", "free"]
 
@@ -34,7 +49,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question, and how it wants to be answered; `answers` "" leaves it to the chat.
+    """One question, and how it wants to be answered; `answers` "" leaves it to the chat, and `options` come first.
 
     `stream` was made when it was received. `replaces` is the id of an earlier message in whose place it is asked.
     """
@@ -46,6 +61,12 @@ class Question:
     thinking: bool = False
     answers: Mode = ""
     replaces: str = ""
+    options: Options = AS_USUAL
+
+    @property
+    def where(self) -> Filter:
+        """Where its answer is looked for."""
+        return Filter(documents=self.options.documents or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +111,7 @@ class Chat:
     passages: int = 5
     token_timeout: float = 120.0
     answers: Literal["auto", "quote", "free"] = "auto"
+    figures: Figures = field(default_factory=Figures)
 
     async def answer(self, question: Question) -> AsyncGenerator[Event, None]:
         """The events of one answer. Never raises: what goes wrong becomes the last event.
@@ -99,22 +121,30 @@ class Chat:
         stream = question.stream
         try:
             lock = self.sessions.lock(stream.session_id)
-            async with lock, aclosing(self._events(question)) as events:
-                async for event in events:
-                    yield event
+            with self.figures.queued():
+                async with lock, aclosing(self._events(question)) as events:
+                    with self.figures.answering():
+                        async for event in events:
+                            yield event
         except Exception as error:
             if not isinstance(error, RagError):
                 log.exception("the answer to %s failed", stream.message_id)
                 error = RagError("WS-999-INTERNAL_ERROR")
+            self.figures.errors += 1
             if stream.started and not stream.sources_sent:
                 yield stream.sources([])
             yield stream.error(error)
         finally:
             question.cancel.set()
 
+    @property
+    def quotes(self) -> bool:
+        """Whether it quotes where a question leaves that to it."""
+        return self._is_quoting(self.answers)
+
     async def read_ahead(self) -> None:
         """Let the model read what stands before every choice of a short answer, for the first one not to wait."""
-        if not self._is_quoting(self.answers):
+        if not self.quotes:
             return
         for lang in filter(self.generator.speaks, shots.EXAMPLES):
             tokens = self.generator.generate(shots.prompt(lang, "", ""), Sampling(max_tokens=1), threading.Event())
@@ -125,6 +155,7 @@ class Chat:
     async def _events(self, question: Question) -> AsyncGenerator[Event, None]:
         stream = question.stream
         plan, answer, finish = _Plan(), "", Finish("cancelled", Usage())
+        begun = ended = 0.0
         if question.cancel.is_set():
             yield stream.start()
         else:
@@ -135,6 +166,8 @@ class Chat:
                 yield stream.sources(plan.told())
             async with aclosing(self._tokens(plan, question)) as tokens:
                 async for token in tokens:
+                    ended = stream.clock()
+                    begun = begun or ended
                     if token.thinking:
                         if question.thinking and token.text:
                             yield stream.thinking(token.text)
@@ -153,7 +186,10 @@ class Chat:
             await self.sessions.append(stream.session_id, turn, question.replaces)
         whole = finish.reason != "cancelled"
         grounded = await asyncio.to_thread(plan.grounded, answer) if whole else None
-        yield stream.end(finish.reason, finish.usage, grounded)
+        end = stream.end(finish.reason, finish.usage, grounded)
+        writing = ended - begun if plan.messages else 0.0
+        self.figures.answered(finish.usage.completion_tokens, end.time_to_first_token_ms, writing)
+        yield end
 
     async def _plan(self, question: Question, history: Sequence[Turn]) -> _Plan:
         """From a question to what its answer is made from. Raises `RagError` GEN-003 and those of the search."""
@@ -163,32 +199,40 @@ class Chat:
         await asyncio.to_thread(self._messages, question, (), ())
         asked = question.content
         searched = await asyncio.to_thread(followup.contextual, asked, history)
-        passages = await self.retriever.search(searched, self.passages)
-        if document := await self._meant(asked, passages, history):
+        most = question.options.sources or self.passages
+        passages = await self.retriever.search(searched, most, question.where)
+        if document := await self._meant(question, passages, history):
             passages = await asyncio.to_thread(overview.beginning, document)
             return await asyncio.to_thread(self._prepare, question, "", history, passages, gather(passages))
         ranked = await self._weigh(asked, searched, passages)
         told = bears(searched, passages, ranked) >= BEARS
         if not told and searched != asked and not followup.leans(asked):
             # It may have been about something else.
-            passages = await self.retriever.search(asked, self.passages)
+            passages = await self.retriever.search(asked, most, question.where)
             ranked = await self._weigh(asked, asked, passages)
             told = bears(asked, passages, ranked) >= BEARS
         if not told:
             return _Plan(passages, text=replies.refusal(passages, prompt.language_of(asked)))
         return await asyncio.to_thread(self._prepare, question, asked, history, passages, ranked)
 
-    async def _meant(self, asked: str, passages: Sequence[Passage], history: Sequence[Turn]) -> Document | None:
+    async def _meant(self, question: Question, passages: Sequence[Passage], history: Sequence[Turn]) -> Document | None:
         """The document that the question is about as a whole: the one it names, or spoken of, or added last."""
+        asked, chosen = question.content, question.where.documents
         if not overview.asks(asked):
             return None
         found = overview.named(asked, passages)
-        if found is None and overview.points(asked):
-            found = _cited_last(history)
-            if found is None:
-                newest, _ = await self.retriever.store.list_documents(most=1)
-                found = newest[0].id if newest else None
+        if found is None and (overview.points(asked) or len(chosen) == 1):
+            found = _cited_last(history, chosen) or await self._newest(chosen)
         return await self.retriever.store.document(found) if found else None
+
+    async def _newest(self, chosen: Sequence[str]) -> str | None:
+        """The id of the document that was added last, of the chosen ones if there are any."""
+        store = self.retriever.store
+        if not chosen:
+            newest, _ = await store.list_documents(most=1)
+            return newest[0].id if newest else None
+        heads = [head for head in await asyncio.gather(*map(store.head, chosen)) if head]
+        return max(heads, key=lambda head: head.added).id if heads else None
 
     async def _weigh(self, asked: str, searched: str, passages: Sequence[Passage]) -> list[Evidence]:
         """The sentences of the passages, those that bear most on the question first."""
@@ -226,7 +270,7 @@ class Chat:
     def _quotes(self, question: Question) -> bool:
         """Whether to quote. What a model writes in a language that it does not know is no answer."""
         known = self.generator.speaks(prompt.language_of(question.content))
-        return not known or self._is_quoting(question.answers or self.answers)
+        return not known or self._is_quoting(question.options.answers or question.answers or self.answers)
 
     def _is_quoting(self, mode: str) -> bool:
         return mode == "quote" or (mode == "auto" and self._small)
@@ -259,7 +303,14 @@ class Chat:
             return self._quoting(plan, plan.quoted, question)
         # Small models like to go on with a question of their own.
         stop = f"\n{prompt.QUESTION[prompt.language_of(question.content)]}:"
-        sampling = replace(self.sampling, stop=(*self.sampling.stop, stop))
+        wanted = question.options.temperature
+        sampling = replace(
+            self.sampling,
+            temperature=self.sampling.temperature if wanted is None else wanted,
+            # With one seed for all, a varied answer would vary from the likeliest one, but not from itself.
+            seed=secrets.randbits(32),
+            stop=(*self.sampling.stop, stop),
+        )
         tokens = self.generator.generate(plan.messages, sampling, question.cancel)
         return _timed(tokens, self.token_timeout)
 
@@ -300,10 +351,11 @@ class _Part:
         self._ended = True
 
 
-def _cited_last(history: Sequence[Turn]) -> str | None:
-    """The id of the document that the latest answer with a citation cites first."""
+def _cited_last(history: Sequence[Turn], chosen: Sequence[str]) -> str | None:
+    """The id of the document that the latest answer with a citation cites first, of the chosen ones if any are."""
     places: Iterator[Any] = (source["metadata"] for turn in reversed(history) for source in turn.sources)
-    return next((place["document_id"] for place in places if place["cited"]), None)
+    cited = (str(place["document_id"]) for place in places if place["cited"])
+    return next((document for document in cited if not chosen or document in chosen), None)
 
 
 async def _fixed(text: str, cancel: CancelFlag, usage: Usage) -> AsyncGenerator[Token, None]:

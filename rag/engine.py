@@ -205,6 +205,11 @@ class Engine:
     def speaks(self, lang: str) -> bool:
         return self._model.speaks(lang)
 
+    @property
+    def waiting(self) -> int:
+        """How many answers wait for a place in the model's memory."""
+        return max(0, self._asked - self._context.sequences)
+
     def count(self, messages: Sequence[Message] | str) -> int:
         return len(self._prompt(messages))
 

@@ -110,14 +110,30 @@ def reencode(source: Path, target: Path, threads: int) -> bool:
 class Model:
     """A loaded GGUF file. Raises `RagError` GEN-002 if the library cannot load it."""
 
-    def __init__(self, path: Path, *, extra_bufts: bool = True, vocab_only: bool = False, gpu_layers: int = -1) -> None:
-        """`gpu_layers`: how many the GPU computes, if the library has one; -1: all."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        extra_bufts: bool = True,
+        vocab_only: bool = False,
+        gpu_layers: int = -1,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> None:
+        """`gpu_layers`: how many the GPU computes, if the library has one; -1: all. `progress` is told the share that
+        is loaded, in this thread."""
         words = log_lines().lines
         words.clear()
         params = lib.llama_model_default_params()
         params.use_extra_bufts = extra_bufts
         params.vocab_only = vocab_only
         params.n_gpu_layers = gpu_layers
+
+        def tell(done: float, _: object) -> bool:
+            progress(done)
+            return True
+
+        callback = lib.llama_progress_callback(tell)
+        params.progress_callback = callback
         pointer = lib.llama_model_load_from_file(str(path).encode(), params)
         if not pointer:
             reason = words[0] if words else "not a GGUF model"

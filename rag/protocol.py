@@ -9,7 +9,17 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
 
 from .errors import Lang, RagError
 from .types import FinishReason, Passage, Usage
@@ -80,6 +90,23 @@ Content = Annotated[
 ]
 
 
+class Options(BaseModel):
+    """An extension: how one question wants to be answered. What is not given, or null, is left to the server.
+
+    `documents`: ids of those that the answer is looked for in.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    temperature: Annotated[StrictFloat, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    sources: Annotated[StrictInt, Field(ge=1, le=20)] | None = None
+    answers: Literal["auto", "quote", "free"] | None = None
+    documents: Annotated[tuple[_Id, ...], Field(min_length=1, max_length=100)] | None = None
+
+
+AS_USUAL = Options()
+
+
 class ClientMessage(BaseModel):
     """A question, perhaps in the place of an earlier one and of all that came after that."""
 
@@ -88,6 +115,7 @@ class ClientMessage(BaseModel):
     content: Content
     session_id: StrictStr
     replaces: _Id = ""
+    options: Options = AS_USUAL
 
 
 class Cancel(BaseModel):
@@ -160,6 +188,11 @@ _FIELD_RULES = {
     "documents": "rule:names",
     "folders": "rule:names",
     "types": "rule:names",
+    "options": "rule:options",
+    "options.temperature": "rule:temperature",
+    "options.sources": "rule:sources",
+    "options.answers": "rule:answers",
+    "options.documents": "rule:documents",
 }
 
 
@@ -169,7 +202,8 @@ def _field_error(error: ValidationError) -> RagError:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return RagError("WS-002-VALIDATION_ERROR", field="type", rule="rule:type")
     # Of a value in a list the field is named, not the number.
-    field_name = next((part for part in reversed(first["loc"]) if isinstance(part, str)), "type")
+    path = [part for part in first["loc"] if isinstance(part, str)]
+    field_name = ".".join(path[path.index("options") :]) if "options" in path else path[-1] if path else "type"
     if kind == "missing":
         rule = "rule:required"
     elif field_name in _FIELD_RULES:

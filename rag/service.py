@@ -18,6 +18,7 @@ from .chunking import chunk
 from .embedder import GgufEmbedder
 from .engine import Engine, Pace
 from .errors import RagError
+from .figures import Figures
 from .folders import find_files
 from .ingest import Ingester, embed_passages
 from .parsing import Parser
@@ -154,10 +155,23 @@ async def watching(settings: Settings, index: Index) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_chat(settings: Settings, chat: Chosen, index: Index, clock: Callable[[], float]) -> AsyncIterator[Chat]:
-    """Open the chat model, its engine and the sessions. Raises `RagError`."""
+async def open_chat(
+    settings: Settings,
+    chat: Chosen,
+    index: Index,
+    clock: Callable[[], float],
+    figures: Figures | None = None,
+    progress: Callable[[float], None] = lambda done: None,
+) -> AsyncIterator[Chat]:
+    """Open the chat model, its engine and the sessions; `progress` is told, in another thread, the share of the model
+    that is loaded. Raises `RagError`.
+    """
     model = await asyncio.to_thread(
-        llama.Model, chat.weights, extra_bufts=chat.verdict.extra_bufts, gpu_layers=settings.gpu_layers
+        llama.Model,
+        chat.weights,
+        extra_bufts=chat.verdict.extra_bufts,
+        gpu_layers=settings.gpu_layers,
+        progress=progress,
     )
     plan = plan_engine(settings, chat.verdict.tuning, model.train_context, probe.Machine.look().memory)
     context = await asyncio.to_thread(
@@ -178,6 +192,8 @@ async def open_chat(settings: Settings, chat: Chosen, index: Index, clock: Calla
         Pace(plan.piece, plan.cost),
         settings.token_timeout,
     )
+    figures = figures or Figures()
+    figures.beyond = lambda: engine.waiting
     sessions = await asyncio.to_thread(Sessions, settings.data_dir / "sessions.sqlite", settings.session_minutes, clock)
     try:
         yield Chat(
@@ -193,26 +209,29 @@ async def open_chat(settings: Settings, chat: Chosen, index: Index, clock: Calla
             passages=settings.sources,
             answers=settings.answers,
             token_timeout=settings.token_timeout,
+            figures=figures,
         )
     finally:
+        figures.beyond = lambda: 0
         await asyncio.to_thread(engine.close)
         await asyncio.to_thread(model.close)
         await sessions.close()
 
 
-async def add_guides(index: Index, settings: Settings, folder: Path) -> None:
+async def add_guides(index: Index, settings: Settings, folder: Path) -> int:
     """Put the guides into the queue: all at the first start, later those that a new version has changed.
 
-    A guide that somebody has deleted stays away until it changes.
+    A guide that somebody has deleted stays away until it changes. Returns how many were put there.
     """
     memory = settings.data_dir / "guides.json"
     files = await asyncio.to_thread(lambda: list(find_files(folder)))
     hashes = {source: await asyncio.to_thread(durable.sha256_of, path) for source, path in files}
     known = await asyncio.to_thread(jsonfile.load, memory)
-    for source, path in files:
-        if known.get(source) != hashes[source]:
-            await index.ingester.add_file(path, source, origin=source)
+    changed = [(source, path) for source, path in files if known.get(source) != hashes[source]]
+    for source, path in changed:
+        await index.ingester.add_file(path, source, origin=source)
     await asyncio.to_thread(jsonfile.save, memory, hashes)
+    return len(changed)
 
 
 async def _rebuild(store: LanceStore, embedder: GgufEmbedder, progress: Progress) -> None:

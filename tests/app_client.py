@@ -56,7 +56,9 @@ class Parts:
         return Index(self.store, Retriever(self.embedder, self.store), self.ingester)  # type: ignore[arg-type]
 
     def app(self, state: State | None = None) -> web.Application:
-        state = state or State("ok", "scripted", "hashed words", self.chat(), self.index())
+        if state is None:
+            chat = self.chat()
+            state = State("ok", "scripted", "hashed words", chat, self.index(), figures=chat.figures)
         settings = load({"data_dir": str(self.directory), "models_dir": str(self.directory)}, {})
         return create_app(settings, "test", models=Models(None, None), state=state)
 

@@ -13,7 +13,8 @@ import pytest
 
 from rag.chat import Chat, Question
 from rag.errors import Lang, RagError
-from rag.protocol import End, ErrorEvent, Event, Sources, Start, Stream, ThinkingEvent, TokenEvent
+from rag.figures import Figures
+from rag.protocol import End, ErrorEvent, Event, Options, Sources, Start, Stream, ThinkingEvent, TokenEvent
 from rag.replies import HELLO, NOT_TOLD, NOTHING_FOUND
 from rag.retrieval import Retriever
 from rag.sessions import Sessions
@@ -510,3 +511,85 @@ async def test_an_empty_store_has_no_document_to_speak_of(rig: Rig) -> None:
     rig.store.documents.clear()
     rig.store.passages.clear()
     assert said(await rig.answer(rig.question("What is this document about?"))) == NOTHING_FOUND["en"]
+
+
+# Wishes of one question, and what is measured.
+
+
+@pytest.fixture
+def two(rig: Rig) -> Rig:
+    """Two documents that both tell of a battery."""
+    rig.store.documents["new"] = make_document("a battery of trees", "new", added="2026-02")
+    rig.store.passages["new"] = [make_passage("the battery of trees", document_id="new", title="Trees")]
+    return rig
+
+
+async def test_the_chosen_documents_alone_are_searched_for_that_question_alone(two: Rig) -> None:
+    chosen = await two.answer(two.question(options=Options(documents=("new",))))
+    assert {source["metadata"]["document_id"] for source in sources(chosen)} == {"new"}
+    later = await two.answer(two.question(id="m2"))
+    assert {source["metadata"]["document_id"] for source in sources(later)} == {"doc", "new"}
+
+
+async def test_a_refusal_names_chosen_documents_only(two: Rig) -> None:
+    asked = "Who composed the opera about battery?"
+    events = await two.answer(two.question(asked, options=Options(documents=("new",))))
+    assert said(events) == NOT_TOLD["en"].format(titles="Trees")
+
+
+async def test_a_chosen_document_that_is_gone_is_not_found(two: Rig) -> None:
+    events = await two.answer(two.question(options=Options(documents=("gone",))))
+    assert (said(events), sources(events)) == (NOTHING_FOUND["en"], [])
+
+
+async def test_this_document_is_one_of_those_chosen(quoting: Rig) -> None:
+    quoting.store.documents["new"] = make_document("A new text tells of trees.", "new", added="2026-02")
+    quoting.store.passages["new"] = [make_passage("A new text tells of trees.", document_id="new")]
+    about = "What is this document about?"
+    await quoting.answer(quoting.question(about))
+    only = Options(documents=("doc", "gone"))
+    assert "A new text" not in said(await quoting.answer(quoting.question(about, id="m2", options=only)))
+    both = Options(documents=("new", "doc"))
+    assert "A new text" not in said(await quoting.answer(quoting.question(about, id="m3", options=both)))
+    one = Options(documents=("new",))
+    assert "A new text" in said(await quoting.answer(quoting.question("Give me a summary", id="m4", options=one)))
+    gone = Options(documents=("gone",))
+    assert sources(await quoting.answer(quoting.question(about, id="m5", options=gone))) == []
+
+
+async def test_sources_and_temperature_hold_for_that_question_alone(two: Rig) -> None:
+    one = await two.answer(two.question(options=Options(sources=1, temperature=1.5)))
+    assert len(sources(one)) == 1
+    assert len(sources(await two.answer(two.question(id="m2")))) == 3
+    warm, usual = two.generator.samplings
+    assert (warm.temperature, usual.temperature) == (1.5, 0.0)
+    assert warm.seed != usual.seed
+
+
+@pytest.mark.parametrize(
+    ("setting", "address", "wish", "asks_the_model"),
+    [("free", "quote", "free", True), ("free", "", "quote", False), ("quote", "free", "auto", True)],
+)
+async def test_how_to_answer_is_said_by_the_question_then_by_the_address(
+    quoting: Rig, setting: Any, address: Any, wish: Any, asks_the_model: bool
+) -> None:
+    quoting.generator.parameters = 7_000_000_000
+    question = quoting.question("warranty of the pump is what", answers=address, options=Options(answers=wish))
+    await quoting.answer(question, answers=setting)
+    assert bool(quoting.generator.prompts) == asks_the_model
+
+
+async def test_answers_are_counted_and_only_what_a_model_writes_has_a_speed(rig: Rig) -> None:
+    figures = Figures()
+    async with asyncio.timeout(PATIENCE):
+        for content, id in (("the battery", "m"), ("nothing here", "m2")):
+            question = Question(content, Stream(id, "s", iter(range(100)).__next__), threading.Event())
+            async for _ in rig.chat(figures=figures).answer(question):
+                assert (figures.running, figures.waiting) == (1, 0)
+    assert (figures.answers, figures.errors, figures.tokens) == (2, 0, 5)
+    assert len(figures.series["first_token_ms"].points(figures.clock())) == 2
+    assert len(figures.series["tokens_per_second"].points(figures.clock())) == 1
+    rig.generator.error = RagError("GEN-999")
+    await rig.answer(rig.question(id="m3"), figures=figures)
+    assert (figures.answers, figures.errors) == (2, 1)
+    assert (figures.running, figures.waiting) == (0, 0)

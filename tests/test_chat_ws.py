@@ -97,6 +97,31 @@ def test_a_small_model_quotes_letter_for_letter(server: Server, lang: str, query
     assert grounded["unsupported"] == []
 
 
+def test_options_hold_for_their_message_alone(server: Server) -> None:
+    """Free answers, few sources and one document for one message; the next one is answered as usual."""
+    with urllib.request.urlopen(f"{server.url}/documents?page_size=200") as response:
+        listed = json.load(response)["documents"]
+    guide = next(document["id"] for document in listed if document["name"].endswith("en/02-documents.md"))
+    wishes = {"answers": "free", "sources": 2, "temperature": 0.3, "documents": [guide]}
+    session = str(uuid.uuid4())
+    with open_socket(server.ws_url, session, "&lang=en&answers=quote") as socket:
+        asked = json.loads(message(session, QUESTIONS["en"]))
+        socket.send(json.dumps(asked | {"options": wishes}))
+        free = until_last(socket)
+        socket.send(message(session, QUESTIONS["en"]))
+        quoted = until_last(socket)
+    found = free[-2]["sources"]
+    assert 1 <= len(found) <= 2
+    assert {source["metadata"]["document_id"] for source in found} == {guide}
+    assert free[-1]["usage"]["prompt_tokens"] > 0
+    assert "“" in answer(quoted)
+    with urllib.request.urlopen(f"{server.url}/stats") as response:
+        stats = json.load(response)
+    assert stats["totals"]["answers"] >= 2
+    assert stats["series"]["tokens_per_second"]["points"][-1][1] > 0
+    assert stats["model"]["parameters"] == 134_515_008
+
+
 def document_text(server: Server, metadata: dict[str, Any]) -> str:
     """What stands in the document between the offsets of a source."""
     place = urllib.parse.urlencode({"start": metadata["start"], "end": metadata["end"]})

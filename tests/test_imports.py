@@ -20,6 +20,7 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "types": set(),
     "jsonfile": set(),
+    "figures": set(),
     "slots": set(),
     "ranking": set(),
     "drafting": set(),
@@ -67,7 +68,7 @@ ARROWS: dict[str, set[str]] = {
     "prompt": {"ranking", "chunking", "evidence", "errors", "types"},
     "chat": {
         *("protocol", "sessions", "retrieval", "evidence", "followup", "overview", "quoting", "replies", "prompt"),
-        *("grounding", "shots", "spans", "errors", "types"),
+        *("grounding", "shots", "spans", "figures", "errors", "types"),
     },
     "answers": {"chat", "protocol", "errors"},
     "questions": {"loaders", "errors"},

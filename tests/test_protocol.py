@@ -14,6 +14,7 @@ from rag.errors import RULES, Lang, RagError
 from rag.protocol import (
     Cancel,
     ClientMessage,
+    Options,
     OutOfOrder,
     Resume,
     Stream,
@@ -440,3 +441,37 @@ def test_started_tells_whether_anything_was_begun() -> None:
     assert not made.started
     made.start()
     assert made.started
+
+
+# How one question wants to be answered.
+
+
+def test_options_are_taken_and_what_is_not_given_is_left_to_the_server() -> None:
+    options = {"temperature": 1, "sources": 20, "answers": "auto", "documents": ["a", "b"], "unknown": {}}
+    message = parse(frame(options=options), "s")
+    assert isinstance(message, ClientMessage)
+    assert message.options == Options(temperature=1.0, sources=20, answers="auto", documents=("a", "b"))
+    for nothing in ({}, {"temperature": None, "documents": None}):
+        same = parse(frame(options=nothing), "s")
+        assert isinstance(same, ClientMessage)
+        assert same.options == Options()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("temperature", bad) for bad in (-0.1, 2.1, "1", True, [], float("nan"), float("inf"))),
+        *(("sources", bad) for bad in (0, 21, 5.0, "5", True, [])),
+        *(("answers", bad) for bad in ("", "quoted", 1, True, [])),
+        *(("documents", bad) for bad in ([], "a", {"a": 1}, [1], [None], [""], ["a" * 129], ["a"] * 101, ["\ud800"])),
+    ],
+    ids=repr,
+)
+def test_an_option_of_another_kind_is_refused_by_name(name: str, value: object) -> None:
+    field, rule = refusal(frame(options={name: value}))
+    assert (field, rule) == (f"options.{name}", f"rule:{name}")
+
+
+@pytest.mark.parametrize("value", [[], "quote", 1, True], ids=repr)
+def test_options_are_an_object(value: object) -> None:
+    assert refusal(frame(options=value)) == ("options", "rule:options")

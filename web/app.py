@@ -22,6 +22,8 @@ from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
+# Counting a large index takes longer than looking at the process.
+PASSAGES_EVERY = 15.0
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +66,34 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/documents/{id}/find", documents.find),
             web.get("/documents/{id}/original", documents.original),
             web.get("/health", ops.health),
+            web.get("/stats", ops.stats),
             web.get("/static/{path:.*}", assets.asset),
         ]
     )
     app.on_response_prepare.append(middleware.security_headers)
     app.on_shutdown.extend([chat_ws.close_all, jobs.end_streams])
+    app.cleanup_ctx.append(_sampling)
     if state is None:
         app.cleanup_ctx.append(_parts(models))
     return app
+
+
+async def _sampling(app: web.Application) -> AsyncIterator[None]:
+    """Take the figures of the process and of the index now and then."""
+    state = app[STATE]
+
+    async def passages() -> None:
+        while True:
+            await asyncio.sleep(PASSAGES_EVERY)
+            if state.index is not None:
+                with contextlib.suppress(RagError):
+                    state.figures.add("passages", (await state.index.store.counts())[1])
+
+    tasks = [asyncio.create_task(work, name="figures") for work in (state.figures.watch(), passages())]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _parts(models: Models) -> Callable[[web.Application], AsyncIterator[None]]:
@@ -107,10 +129,11 @@ async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.
             raise RagError("GEN-002", file="*.gguf", reason=f"no {missing}", directory=str(settings.models_dir))
         begun = time.monotonic()
         async with open_index(settings, models.embed, rebuilding) as index:
-            state.index = index
-            async with open_chat(settings, models.chat, index, time.time) as chat:
+            state.index, state.phase = index, "model"
+            async with open_chat(settings, models.chat, index, time.time, state.figures, state.record) as chat:
                 first_start = not any(await index.store.counts())
-                await add_guides(index, settings, pages.GUIDES)
+                state.guides = await add_guides(index, settings, pages.GUIDES)
+                state.phase = "guides"
                 if first_start:
                     # Whoever asks at once, most likely asks about the product.
                     await _until(stop, index.ingester.join())

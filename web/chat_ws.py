@@ -135,7 +135,7 @@ class Connection:
         if len(asked) > MAX_WAITING:
             raise RagError("GEN-004", seconds=10 * len(asked))
         stream = Stream(message.message_id, self.session_id, time.monotonic)
-        how = (self.early_sources, self.thinking, self.mode, message.replaces)
+        how = (self.early_sources, self.thinking, self.mode, message.replaces, message.options)
         question = Question(message.content, stream, threading.Event(), *how)
         self._read(self.answers.begin(question, chat.answer(question)), 0)
 

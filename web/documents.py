@@ -29,6 +29,10 @@ MAX_TEXT = 1_000_000
 MAX_PLACES = 2_000
 # What a browser may show in its own window; it runs nothing of what stands in it.
 SHOWN = {"pdf": "application/pdf"}
+# The page shows them in a frame, and a browser's own viewer may be an object in it.
+_SHOWN_POLICY = CONTENT_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'").replace(
+    "object-src 'none'", "object-src 'self'"
+)
 Start = Annotated[int, Field(ge=0)]
 
 
@@ -148,7 +152,7 @@ async def original(request: web.Request) -> web.StreamResponse:
         raise RagError("DOC-008", file=found.source)
     shown = SHOWN.get(found.type) if request.query.get("inline") == "1" else None
     name = quote(found.source.rpartition("/")[2], safe="")
-    policy = CONTENT_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'") if shown else "sandbox"
+    policy = _SHOWN_POLICY if shown else "sandbox"
     headers = {
         hdrs.CONTENT_TYPE: shown or "application/octet-stream",
         hdrs.CONTENT_DISPOSITION: f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{name}",

@@ -10,6 +10,7 @@ import aiohttp_jinja2
 from aiohttp import web
 from markdown_it import MarkdownIt
 
+from rag import loaders
 from rag.errors import Lang
 
 from .assets import STATIC
@@ -27,7 +28,8 @@ HELP: dict[Lang, str] = {"ko": "도움말", "en": "Help"}
 
 
 async def index(request: web.Request) -> web.Response:
-    return _page("index.html", request, {"version": request.app[VERSION], "sheets": _sheets(), "modules": _modules()})
+    variables = {"sheets": _sheets(), "modules": _modules(), "endings": loaders.SUPPORTED}
+    return _page("index.html", request, {"version": request.app[VERSION], **variables})
 
 
 async def guides(request: web.Request) -> web.Response:
@@ -59,7 +61,8 @@ def _sheets() -> list[str]:
 @functools.cache
 def _modules() -> list[str]:
     """The modules that the page needs at once: fetched side by side, not one import after the other."""
-    return sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js") if path.name != "main.js")
+    no_modules = ("main.js", "theme.js")
+    return sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js") if path.name not in no_modules)
 
 
 @functools.cache

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rag.chat import Chat
 from rag.errors import RagError
+from rag.figures import Figures
 from rag.service import Index
+
+Phase = Literal["index", "model", "guides"]
 
 
 @dataclass(slots=True)
 class State:
-    """`chat` and `index` are there when `status` is `ok`. `done` of `total` documents are embedded anew, if any."""
+    """`chat` and `index` are there when `status` is `ok`; until then `phase` says what is being opened or read.
+
+    `done` of `total` documents are embedded anew, if any. `loaded`: the share of the chat model; `guides`: how many
+    were put into the queue.
+    """
 
     status: Literal["loading", "ok", "error"] = "loading"
     model: str = ""
@@ -22,6 +29,10 @@ class State:
     error: RagError | None = None
     done: int = 0
     total: int = 0
+    phase: Phase = "index"
+    loaded: float = 0.0
+    guides: int = 0
+    figures: Figures = field(default_factory=Figures)
 
     def ready_chat(self) -> Chat:
         """Raises `RagError`: what went wrong while loading, or WS-003 while it goes on."""
@@ -36,3 +47,16 @@ class State:
                 raise RagError("SEARCH-004", percent=100 * self.done // self.total)
             raise self.error or RagError("WS-003-SERVICE_NOT_INITIALIZED")
         return self.index
+
+    def progress(self) -> tuple[int, int]:
+        """(done, in total) of the phase: per cent of the model, or guides. (0, 0) where it cannot be told."""
+        if self.phase == "model":
+            return round(100 * self.loaded), 100
+        if self.phase == "guides" and self.index is not None:
+            jobs = self.index.ingester.job_counts()
+            return max(0, self.guides - jobs["queued"] - jobs["running"]), self.guides
+        return 0, 0
+
+    def record(self, share: float) -> None:
+        """So much of the model is loaded. Called in another thread."""
+        self.loaded = share

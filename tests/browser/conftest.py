@@ -68,6 +68,7 @@ class Scripted:
 
     url: str
     parts: Parts
+    app: web.Application
     _go: asyncio.Event
     _end: asyncio.Event
     _loop: asyncio.AbstractEventLoop
@@ -80,6 +81,10 @@ class Scripted:
     def go(self) -> None:
         self._loop.call_soon_threadsafe(self._go.set)
 
+    def set(self, event: asyncio.Event) -> None:
+        """Let what waits for the event go on."""
+        self._loop.call_soon_threadsafe(event.set)
+
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
 
@@ -87,11 +92,12 @@ class Scripted:
 async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> None:
     parts = Parts(directory, **given)  # type: ignore[arg-type]
     await parts.ingester.start()
-    runner = web.AppRunner(parts.app())
+    app = parts.app()
+    runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    made = Scripted(url, parts, asyncio.Event(), asyncio.Event(), asyncio.get_running_loop())
+    made = Scripted(url, parts, app, asyncio.Event(), asyncio.Event(), asyncio.get_running_loop())
     ready.set_result(made)
     await made._end.wait()
     await runner.cleanup()

@@ -60,10 +60,10 @@ class Page:
 
     def choose(self, how: str) -> None:
         """How to answer, by the value of the choice."""
-        before = self.status()
-        option = f'option[value="{how}"]'
-        self.one("answers-select").find_element(By.CSS_SELECTOR, option).click()
-        self.until(lambda: self.status() == before, 30)
+        self.one("settings-button").click()
+        self.one("answers-select").find_element(By.CSS_SELECTOR, f'option[value="{how}"]').click()
+        self.one("settings-close").click()
+        self.until(lambda: not self.shown("settings-panel"), 10)
 
     def idle(self) -> bool:
         return not self.shown("stop-button")

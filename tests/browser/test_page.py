@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -137,8 +136,7 @@ def test_sentences_that_no_source_says_are_marked_and_a_source_opens_at_its_quot
 @in_english
 def test_the_way_to_answer_is_chosen_sent_and_kept(driver, scripted) -> None:
     page = Page(driver, scripted.url)
-    page.one("answers-select").send_keys("Answers: quoted")
-    page.until(lambda: page.status() == "Connected", 30)
+    page.choose("quote")
     page.ask("what is the answer")
     page.until(lambda: page.shown("assistant-message") and page.idle())
     assert "“the answer to all questions is 42” [1]" in page.one("assistant-message").text
@@ -297,29 +295,6 @@ def test_lost_connection_interrupts_the_answer_and_it_can_be_asked_again(driver,
     page.until(page.idle)
     assert page.phases() == ["done"], page.texts("error-message")
     assert len(page.all("user-message")) == 1
-
-
-def test_uploaded_file_is_followed_to_its_end(page: Page, tmp_path: Path) -> None:
-    document = tmp_path / "메모.md"
-    document.write_text("# 메모\n\n회의는 수요일 오전 열 시에 본관 3층에서 합니다.\n", encoding="utf-8")
-    page.until(lambda: page.one("figures").text, 30)
-    page.one("documents-button").click()
-    page.one("file-input").send_keys(str(document))
-    job = page.until(lambda: page.shown("job"), 10)[0]
-    page.until(lambda: job.get_attribute("data-state") in ("stored", "failed", "cancelled"))
-    assert job.get_attribute("data-state") == "stored", job.text
-    assert "메모.md" in job.text
-
-
-@in_english
-def test_refused_file_says_why(page: Page, tmp_path: Path) -> None:
-    program = tmp_path / "tool.exe"
-    program.write_bytes(b"MZ\x90\x00" + bytes(60))
-    page.one("documents-button").click()
-    page.one("file-input").send_keys(str(program))
-    job = page.until(lambda: page.shown("job"), 10)[0]
-    page.until(lambda: job.get_attribute("data-state") == "failed", 60)
-    assert job.find_element(By.CLASS_NAME, "error-message").text
 
 
 def test_page_talks_to_its_own_host_only_and_breaks_no_policy(page: Page, server) -> None:

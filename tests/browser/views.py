@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.browser.page import Page
 
@@ -22,7 +24,37 @@ def answer(page: Page) -> None:
 
 def documents(page: Page) -> None:
     page.one("documents-button").click()
-    page.until(lambda: page.shown("documents-panel"))
+    page.until(lambda: page.shown("document"))
 
 
-VIEWS: dict[str, Callable[[Page], None]] = {"welcome": welcome, "answer": answer, "documents": documents}
+def settings(page: Page) -> None:
+    page.one("settings-button").click()
+    page.until(lambda: page.shown("settings-panel"))
+
+
+def stats(page: Page) -> None:
+    page.one("stats-button").click()
+    page.until(lambda: page.shown("plot") and page.one("stats-facts").text)
+
+
+def adding(page: Page) -> None:
+    """A file that cannot be read, a document that is deleted but may come back, and one that is chosen."""
+    documents(page)
+    with tempfile.TemporaryDirectory() as folder:
+        broken = Path(folder) / "broken.pdf"
+        broken.write_bytes(b"%PDF-1.4 broken")
+        page.one("file-input").send_keys(str(broken))
+        page.until(lambda: [job for job in page.shown("job") if job.get_attribute("data-state") == "failed"])
+    page.all("document-choose")[1].click()
+    page.all("document-delete")[0].click()
+    page.until(lambda: page.shown("undo"))
+
+
+VIEWS: dict[str, Callable[[Page], None]] = {
+    "welcome": welcome,
+    "answer": answer,
+    "documents": documents,
+    "adding": adding,
+    "settings": settings,
+    "stats": stats,
+}

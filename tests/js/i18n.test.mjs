@@ -26,7 +26,7 @@ test('every text the templates name exists', () => {
 test('every text is used', () => {
   const scripts = pageFiles('static').filter(({ name }) => name.endsWith('.js') && !name.includes('/texts/'));
   const sources = [...scripts, ...pageFiles('templates')].map(({ text }) => text);
-  const composed = /^(example_\d|status_|wait_|job_|answers_)/;
+  const composed = /^(example_\d|status_|wait_|job_|sort_|answers_|loading_|plot_|last_)/;
   for (const key of Object.keys(STRINGS.ko).filter((key) => !composed.test(key))) {
     assert.ok(sources.some((source) => new RegExp(`['"]${key}['"]`).test(source)), key);
   }

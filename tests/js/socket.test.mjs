@@ -94,10 +94,6 @@ test('the address keeps a path prefix, and follows the scheme of the page', () =
   assert.equal(url.origin + url.pathname, 'wss://host:8443/rag/chat-ws');
   const wanted = { session_id: 'a b', lang: 'en', sources: 'early', thinking: 'show' };
   assert.deepEqual(Object.fromEntries(url.searchParams), wanted);
-  assert.equal(url.searchParams.get('answers'), null);
-  const free = new URL(socketUrl('http://host/', { session: 's', lang: 'ko', answers: 'free' }));
-  assert.equal(free.searchParams.get('answers'), 'free');
-  assert.doesNotMatch(socketUrl('http://host/', { session: 's', lang: 'ko', answers: 'auto' }), /answers/);
   assert.match(socketUrl('http://host/', { session: 's', lang: 'ko' }), /^ws:\/\/host\/chat-ws\?/);
 });
 

@@ -22,7 +22,7 @@ test('the events in order make an answer', () => {
   assert.deepEqual(phases, ['waiting', 'streaming', 'streaming', 'streaming', 'done']);
   assert.equal(answer.text, '안녕');
   assert.equal(answer.sources.length, 1);
-  assert.deepEqual(answer.end, { tokens: 2, ms: 40, reason: 'stop', grounded: null });
+  assert.deepEqual(answer.end, { tokens: 2, ms: 40, first: null, reason: 'stop', grounded: null });
 });
 
 test('sources may come before the first token', () => {

@@ -3,7 +3,8 @@
 import { lang } from './i18n.js';
 import { ChatSocket, newId, socketUrl } from './socket.js';
 import { hasEnded, interrupt, newAnswer, reduce, stop } from './stream.js';
-import { Turn, fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
+import { Turn } from './turn.js';
 
 /** @typedef {import('./socket.js').ConnectionState} ConnectionState */
 
@@ -11,7 +12,7 @@ import { Turn, fromTemplate } from './turn.js';
  * @typedef {object} Parts
  * @property {(turn: Turn) => void} touch paints the turn in the next frame
  * @property {() => boolean} isReady whether the model can be asked
- * @property {() => {answers?: string}} settings how the person wants answers
+ * @property {() => object|undefined} options how the person wants answers, for the next question
  * @property {() => void} onChange the connection or what is running has changed
  * @property {(turn: Turn) => void} onEnd an answer has ended
  * @property {(answer: import('./stream.js').Answer, number: number) => void} onCite a source of an answer is to be shown
@@ -33,7 +34,7 @@ export class Conversation {
     this.session = session;
     this.#parts = parts;
     this.#socket = new ChatSocket({
-      url: () => socketUrl(document.baseURI, { session, lang: lang(), ...parts.settings() }),
+      url: () => socketUrl(document.baseURI, { session, lang: lang() }),
       onState: (state) => this.#onState(state),
       onEvent: (event) => this.#onEvent(event),
     });
@@ -85,7 +86,7 @@ export class Conversation {
       if (this.#withServer()) turn.waitsFor = 'turn';
       else if (this.state !== 'open') turn.waitsFor = 'connection';
       else if (!this.#parts.isReady()) turn.waitsFor = 'model';
-      else turn.sent = this.#socket.ask({ messageId, content, sessionId: this.session });
+      else turn.sent = this.#socket.ask({ messageId, content, sessionId: this.session, options: this.#parts.options() });
     }
     this.#changed(...this.#live);
   }

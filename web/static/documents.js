@@ -1,153 +1,112 @@
-/** Adding documents: upload, live progress of each file, and the panel that shows them. */
+/** The panel of documents: adds them, follows them in, lists them, and takes files wherever they are dropped. */
 
-import { label, lang, t } from './i18n.js';
-import { fillSolutions, fromTemplate } from './turn.js';
+import { Deletions } from './deletions.js';
+import { chosen, dropped, sift } from './files.js';
+import { bytes } from './format.js';
+import { label, lang, name } from './i18n.js';
+import { FEW, Library, address, isBare, read } from './library.js';
+import { Progress } from './progress.js';
+import { JobStream } from './send.js';
+import { store, stored } from './storage.js';
+import { fromTemplate } from './template.js';
+import { Uploads } from './uploads.js';
 
-/**
- * @typedef {object} Job
- * @property {string} id
- * @property {string} name
- * @property {'queued'|'parsing'|'embedding'|'storing'|'stored'|'failed'|'cancelled'} state
- * @property {number} done passages
- * @property {number} total passages
- * @property {boolean} [duplicate] its content was there already
- * @property {ErrorBody|null} error
- */
-
-/** @typedef {{error_code: string, message: string, solutions: string[]}} ErrorBody */
-
-const LAST = new Set(['stored', 'failed', 'cancelled']);
-const WITH_BAR = new Set(['job_uploading', 'job_parsing', 'job_embedding', 'job_embedding_start', 'job_storing']);
-
-/** Browsers open about six HTTP/1.1 connections to a host, and the page needs some for itself. */
-const STREAMS_AT_ONCE = 3;
-
-/** @param {string} message @returns {ErrorBody} */
-const ownError = (message) => ({ error_code: '', message, solutions: [] });
-
-/** Lets `limit` tasks run at a time, the others in the order they came. */
-export class Gate {
-  #free;
-  #waiting = [];
-
-  /** @param {number} limit */
-  constructor(limit) {
-    this.#free = limit;
-  }
-
-  /**
-   * @template T
-   * @param {() => Promise<T>} task
-   * @returns {Promise<T>}
-   */
-  async run(task) {
-    if (this.#free > 0) this.#free--;
-    else await new Promise((resolve) => this.#waiting.push(resolve));
-    try {
-      return await task();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free++;
-    }
-  }
-}
-
-/**
- * Sends one file. One request each, so that a refused file does not take the others with it.
- * @param {File} file
- * @param {typeof globalThis.fetch} [fetch]
- * @returns {Promise<{jobs: {id: string, name: string}[]} | {error: ErrorBody}>}
- */
-export async function upload(file, fetch = globalThis.fetch) {
-  const body = new FormData();
-  body.append('files', file, file.name);
-  try {
-    const response = await fetch('documents', { method: 'POST', body, headers: { 'Accept-Language': lang() } });
-    const answer = await response.json().catch(() => null);
-    if (response.ok && Array.isArray(answer?.jobs)) return answer;
-    return { error: answer?.message ? answer : ownError(t('upload_refused', { status: String(response.status) })) };
-  } catch {
-    return { error: ownError(t('upload_network')) };
-  }
-}
-
-/**
- * Follows a job to its last state.
- * @param {string} id
- * @param {(job: Job) => void} onJob
- * @param {typeof globalThis.EventSource} [EventSource]
- * @returns {Promise<boolean>} false when the job could not be followed to its end
- */
-export function follow(id, onJob, EventSource = globalThis.EventSource) {
-  return new Promise((resolve) => {
-    const stream = new EventSource(`documents/jobs/${encodeURIComponent(id)}/events?lang=${lang()}`);
-    stream.addEventListener('job', (event) => {
-      const job = JSON.parse(event.data);
-      onJob(job);
-      if (!LAST.has(job.state)) return;
-      stream.close();
-      resolve(true);
-    });
-    stream.addEventListener('error', () => {
-      // In any other state the browser is already connecting again by itself.
-      if (stream.readyState === EventSource.CLOSED) resolve(false);
-    });
-  });
-}
+const REFRESH_MS = 2_000;
+const UNDO_SHOWN = 3;
 
 export class DocumentsPanel {
   #dialog;
-  #list;
-  #onStored;
-  #uploads = new Gate(1);
-  #streams = new Gate(STREAMS_AT_ONCE);
+  #parts;
+  #uploads;
+  #progress;
+  #library;
+  #deletions;
+  #stream = new JobStream((event) => this.#saw(event));
+  #refreshing = 0;
 
   /**
    * @param {HTMLDialogElement} dialog
-   * @param {() => void} onStored called after each file that was added
+   * @param {object} parts
+   * @param {HTMLElement} parts.opener shows that files are on their way
+   * @param {import('./selection.js').Selection} parts.selection
+   * @param {() => void} parts.onChange documents were added or deleted; not more than once in a while
+   * @param {(document: import('./library.js').StoredDocument) => void} [parts.onPreview]
    */
-  constructor(dialog, onStored) {
+  constructor(dialog, parts) {
     this.#dialog = dialog;
-    this.#list = dialog.querySelector('.jobs');
-    this.#onStored = onStored;
-    const input = dialog.querySelector('input[type=file]');
-    dialog.querySelector('.choose').addEventListener('click', () => input.click());
-    input.addEventListener('change', () => {
-      this.add(input.files);
-      input.value = '';
+    this.#parts = parts;
+    const supported = new Set(dialog.querySelector('.choose-files').accept.split(','));
+    this.#uploads = new Uploads(supported, {
+      seen: stored('localStorage', 'jobs-seen') ?? '',
+      onChange: () => this.#changed(),
+      onStored: () => this.#refresh(),
     });
-    dialog.querySelector('.close').addEventListener('click', () => dialog.close());
+    const announcer = dialog.querySelector('.spoken');
+    this.#progress = new Progress(dialog.querySelector('.progress'), announcer, this.#uploads, () => {
+      store('localStorage', 'jobs-seen', this.#uploads.clear());
+    });
+    this.#deletions = new Deletions({
+      onChange: () => this.#showUndo(),
+      onEnd: (document, error) => this.#deleted(document, error),
+    });
+    this.#library = new Library(dialog, { ...parts, deletions: this.#deletions });
+    this.#listen(supported);
+    parts.selection.subscribe(() => this.#showChosen());
+    this.#stream.open(); // what was running before this page was opened is shown again
+  }
+
+  open() {
+    if (this.#dialog.open) return;
+    this.#dialog.showModal();
+    this.#showChosen();
+    this.#library.reload();
+    this.#readStats();
+    this.#stream.open();
+  }
+
+  /** Whether there is nothing but the guides. False where that cannot be told. */
+  async isBare() {
+    const first = await read(address({ page: 1, size: FEW })).catch(() => null);
+    return Boolean(first) && isBare(first);
+  }
+
+  /** @param {import('./files.js').Found[]} found */
+  async add(found) {
+    const sifted = sift(found, this.#supported);
+    this.#showSkipped(sifted);
+    // A document that is to be deleted may be about to come back.
+    await this.#deletions.flush();
+    if (sifted.taken.length) this.#uploads.add(sifted.taken);
+    this.#stream.open();
+  }
+
+  #supported;
+
+  #listen(supported) {
+    this.#supported = supported;
+    const dialog = this.#dialog;
+    const on = (selector, run) => dialog.querySelector(selector).addEventListener('click', run);
+    for (const kind of ['files', 'folder']) {
+      const input = dialog.querySelector(`.choose-${kind}`);
+      on(`.open-${kind}`, () => input.click());
+      input.addEventListener('change', () => {
+        this.add(chosen(input.files));
+        input.value = '';
+      });
+    }
+    on('.close', () => dialog.close());
+    on('.undo-all', () => this.#undo(...this.#deletions.waiting));
+    on('.choice-clear', () => this.#parts.selection.clear());
     dialog.addEventListener('click', (event) => {
       // Only a click on the backdrop has the dialog itself as its target.
       if (event.target === dialog) dialog.close();
     });
-    this.#acceptDrops();
-  }
-
-  open() {
-    if (!this.#dialog.open) this.#dialog.showModal();
-  }
-
-  /** @param {Iterable<File>} files */
-  add(files) {
-    const rows = Array.from(files, (file) => [file, new JobRow(file.name)]);
-    this.#list.prepend(...rows.map(([, row]) => row.element));
-    for (const [file, row] of rows) this.#process(file, row);
-  }
-
-  async #process(file, row) {
-    const answer = await this.#uploads.run(() => {
-      row.state('job_uploading');
-      return upload(file);
+    dialog.addEventListener('close', () => this.#rest());
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'hidden') this.#deletions.flush({ keepalive: true });
     });
-    if ('error' in answer) return row.fail(answer.error);
-    row.state('job_queued');
-    for (const { id } of answer.jobs) {
-      const followed = await this.#streams.run(() => follow(id, (job) => row.update(job)));
-      if (!followed) row.fail(ownError(t('progress_lost')));
-      this.#onStored();
-    }
+    addEventListener('pagehide', () => this.#deletions.flush({ keepalive: true }));
+    this.#acceptDrops();
   }
 
   /** The whole page takes files, so that nobody has to look for the right spot. */
@@ -165,60 +124,118 @@ export class DocumentsPanel {
     });
     addEventListener('dragleave', leave);
     addEventListener('dragover', (event) => hasFiles(event) && event.preventDefault());
-    addEventListener('drop', (event) => {
+    addEventListener('drop', async (event) => {
       if (!hasFiles(event)) return;
       event.preventDefault();
       depth = 0;
       classList.remove('dropping');
+      const found = dropped(event.dataTransfer);
       this.open();
-      this.add([...event.dataTransfer.files]);
+      this.add(await found);
     });
   }
-}
 
-class JobRow {
-  element = fromTemplate('job-template');
+  // ---------------------------------------------------------------- on their way in
 
-  /** @param {string} fileName */
-  constructor(fileName) {
-    const name = this.element.querySelector('.job-name');
-    name.textContent = name.title = fileName;
-    this.element.querySelector('progress').setAttribute('aria-label', fileName);
-    this.state('job_waiting');
+  #saw(event) {
+    this.#uploads.saw(event);
+    this.#rest();
   }
 
-  /**
-   * @param {string} key
-   * @param {Record<string, number>} [values]
-   */
-  state(key, values) {
-    label(this.element.querySelector('.job-state'), key, values);
-    this.element.querySelector('progress').hidden = !WITH_BAR.has(key);
+  /** Nobody looks and nothing is to come: the connection is given back. */
+  #rest() {
+    if (!this.#dialog.open && !this.#uploads.isRunning) this.#stream.close();
   }
 
-  /** @param {Job} job */
-  update(job) {
-    const { state, done, total, duplicate } = job;
-    if (state === 'failed' && job.error) return this.fail(job.error);
-    const bar = this.element.querySelector('progress');
-    if (state === 'embedding' && total > 0) {
-      bar.max = total;
-      bar.value = done;
-    } else {
-      bar.removeAttribute('value');
+  #changed() {
+    this.#progress.touch();
+    this.#parts.opener.classList.toggle('is-busy', this.#uploads.isRunning);
+  }
+
+  #showSkipped({ hidden, unsupported, endings }) {
+    const notice = this.#dialog.querySelector('.skipped');
+    notice.hidden = !hidden && !unsupported;
+    const key = hidden && unsupported ? 'skipped_both' : hidden ? 'skipped_hidden' : 'skipped_types';
+    const types = endings.length > 8 ? [...endings.slice(0, 8), '…'] : endings;
+    label(notice, key, { hidden, unsupported, types: types.join(' ') || '–' });
+  }
+
+  /** Reads the list and the figures anew, however many files come, not more than once in a while. */
+  #refresh() {
+    this.#refreshing ||= setTimeout(() => {
+      this.#refreshing = 0;
+      this.#parts.onChange();
+      if (!this.#dialog.open) return;
+      this.#library.reload();
+      this.#readStats();
+    }, REFRESH_MS);
+  }
+
+  // ---------------------------------------------------------------- out again
+
+  #showUndo() {
+    const waiting = this.#deletions.waiting;
+    const box = this.#dialog.querySelector('.undo');
+    box.hidden = !waiting.length;
+    const list = box.querySelector('ul');
+    const kept = new Map([...list.children].map((element) => [element.dataset.id, element]));
+    const rows = waiting.slice(0, UNDO_SHOWN).map((doomed) => kept.get(doomed.id) ?? this.#undoRow(doomed));
+    const hadFocus = box.contains(document.activeElement);
+    list.replaceChildren(...rows);
+    box.querySelector('.undo-more').hidden = waiting.length <= UNDO_SHOWN;
+    label(box.querySelector('.undo-more'), 'deleted_more', { n: waiting.length - UNDO_SHOWN });
+    box.querySelector('.undo-all').hidden = waiting.length < 2;
+    if (hadFocus && !box.contains(document.activeElement)) this.#dialog.querySelector('.find').focus();
+    this.#library.repaint();
+  }
+
+  #undoRow(doomed) {
+    const row = fromTemplate('undo-template');
+    row.dataset.id = doomed.id;
+    label(row.querySelector('.undo-text'), 'deleted_one', { name: doomed.name });
+    const button = row.querySelector('button');
+    name(button, 'undo_one', { name: doomed.name });
+    button.addEventListener('click', () => this.#undo(doomed));
+    return row;
+  }
+
+  #undo(...documents) {
+    for (const { id, name: title, wasChosen } of documents) {
+      if (this.#deletions.undo(id) && wasChosen) this.#parts.selection.toggle(id, title);
     }
-    this.element.dataset.state = state;
-    if (duplicate) return this.state('job_duplicate');
-    this.state(state === 'embedding' && !(total > 0) ? 'job_embedding_start' : `job_${state}`, { done, total });
+    if (documents.length) this.#library.focus(documents.at(-1).id);
   }
 
-  /** @param {ErrorBody} error */
-  fail(error) {
-    this.element.dataset.state = 'failed';
-    this.state('job_failed');
-    const box = this.element.querySelector('.job-error');
-    box.hidden = false;
-    box.querySelector('.error-message').textContent = error.message;
-    fillSolutions(box.querySelector('.solutions'), error.solutions ?? []);
+  #deleted(document, error) {
+    if (error) this.#library.failed(document.id, error);
+    this.#refresh();
+  }
+
+  // ---------------------------------------------------------------- figures and choice
+
+  async #readStats() {
+    const stats = await read('documents/stats').catch(() => null);
+    if (!stats) return;
+    const figures = this.#dialog.querySelector('.storage');
+    label(figures, 'storage', {
+      documents: stats.documents,
+      passages: stats.passages,
+      originals: bytes(stats.originals_bytes, lang()),
+      index: bytes(stats.index_bytes, lang()),
+    });
+    const { rebuilding } = stats;
+    const box = this.#dialog.querySelector('.rebuilding');
+    box.hidden = !rebuilding;
+    if (!rebuilding) return;
+    label(box.querySelector('span'), 'rebuilding', rebuilding);
+    box.querySelector('progress').max = rebuilding.total || 1;
+    box.querySelector('progress').value = rebuilding.done;
+    if (this.#dialog.open) this.#refresh();
+  }
+
+  #showChosen() {
+    const { size } = this.#parts.selection;
+    this.#dialog.querySelector('.choice').hidden = !size;
+    label(this.#dialog.querySelector('.choice-text'), size === 1 ? 'choice_one' : 'choice', { n: size });
   }
 }

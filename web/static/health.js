@@ -1,16 +1,32 @@
-/** What the server says of itself: whether the model is ready, and over how much. */
+/** What the server says of itself: whether the model is ready, how far it is, and what is wrong. */
 
-import { label, lang } from './i18n.js';
+import { label, lang, name } from './i18n.js';
 
-const LOADING_MS = 1_500;
+const LOADING_MS = 500;
 const PROBLEM_MS = 5_000;
+/** The guide that tells most about an error. */
+const GUIDES = { 'GEN-002': '03-models', 'SETUP-005': '03-models' };
+
+/**
+ * @param {any} health
+ * @returns {{key: string, values?: Record<string, any>, done: number, total: number}} the words for a phase, and how far it is
+ */
+export function loadingOf(health) {
+  const { phase, done, total } = health?.loading ?? {};
+  const known = ['index', 'model', 'guides'].includes(phase) ? `loading_${phase}` : 'loading';
+  const isKnown = Number.isFinite(done) && total > 0;
+  return { key: known, values: { done, total, model: String(health?.model ?? '') }, done: isKnown ? done : 0, total: isKnown ? total : 0 };
+}
 
 export class Health {
   isLoading = false;
+  /** The last that was heard, or null. */
+  last = null;
   #notice;
   #onRead;
   #timer;
   #asked = 0;
+  #shown = '';
 
   /**
    * @param {HTMLElement} notice
@@ -33,6 +49,7 @@ export class Health {
       /* the connection state already says that the server is away */
     }
     if (mine !== this.#asked) return; // a later question will have the fresher answer
+    this.last = health;
     const status = health?.status ?? 'unknown';
     this.isLoading = status === 'loading';
     this.#show(health, status);
@@ -43,13 +60,51 @@ export class Health {
 
   #show(health, status) {
     this.#notice.hidden = status === 'ok' || status === 'unknown';
-    if (this.isLoading) label(this.#notice, 'loading');
-    else if (!this.#notice.hidden) label(this.#notice, 'problem', { message: String(health.error?.message ?? status) });
+    this.#notice.querySelector('progress').hidden = !this.isLoading;
+    if (this.isLoading) this.#showLoading(health);
+    if (!this.#notice.hidden) this.#showProblem(this.isLoading ? null : (health.error ?? { message: String(status) }));
     if (!health) return;
-    document.getElementById('model').textContent = String(health.model?.name ?? health.model ?? '');
+    document.getElementById('model').textContent = String(health.model ?? '');
     const { documents, passages } = health;
     if (Number.isFinite(documents)) {
       label(document.getElementById('figures'), 'figures', { documents, passages: passages ?? 0 });
     }
+  }
+
+  #showLoading(health) {
+    const { key, values, done, total } = loadingOf(health);
+    const bar = this.#notice.querySelector('progress');
+    if (total) {
+      bar.max = total;
+      bar.value = done;
+    } else bar.removeAttribute('value');
+    name(bar, 'loading_bar');
+    this.#say(key, values);
+  }
+
+  /** @param {{error_code?: string, message: string, solutions?: string[]}|null} error */
+  #showProblem(error) {
+    const list = this.#notice.querySelector('.solutions');
+    const link = this.#notice.querySelector('.notice-guide');
+    list.hidden = link.hidden = !error;
+    this.#notice.classList.toggle('bad', Boolean(error));
+    if (!error) return;
+    this.#say('problem', { message: String(error.message) });
+    list.replaceChildren(
+      ...(error.solutions ?? []).map((solution) => {
+        const item = document.createElement('li');
+        item.textContent = String(solution);
+        return item;
+      }),
+    );
+    link.href = `guides/${GUIDES[error.error_code] ?? '06-troubleshooting'}?lang=${lang()}`;
+  }
+
+  /** The text is announced: written only where it is another one. */
+  #say(key, values) {
+    const now = JSON.stringify([key, values, lang()]);
+    if (now === this.#shown) return;
+    this.#shown = now;
+    label(this.#notice.querySelector('.notice-text'), key, values);
   }
 }

@@ -1,23 +1,29 @@
 /** Wires the page: the parts know nothing of each other, this module tells each what the others said. */
 
+import { showChoice } from './chip.js';
 import { Composer } from './composer.js';
 import { Conversation } from './conversation.js';
 import { DocumentsPanel } from './documents.js';
 import { Follower } from './follow.js';
 import { Health } from './health.js';
 import { label, lang, pickLang, relabel, setLang, t } from './i18n.js';
+import { optionsOf } from './preferences.js';
+import { Selection, remembered } from './selection.js';
+import { Settings } from './settings.js';
 import { newId } from './socket.js';
 import { SourcesPanel } from './sources.js';
+import { StatsPanel, readStats, showMachine } from './stats.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
 import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
-const answers = $('answers');
 
-const wanted = stored('localStorage', 'answers');
-answers.value = [...answers.options].some(({ value }) => value === wanted) ? wanted : 'auto';
-setLang(stored('localStorage', 'lang') ?? pickLang(navigator.languages, document.documentElement.lang));
+const settings = new Settings($('settings-panel'), (now, before) => {
+  if (now.lang !== before.lang) changeLang(wantedLang());
+});
+const wantedLang = () => settings.preferences.lang || pickLang(navigator.languages, document.documentElement.lang);
+setLang(wantedLang());
 
 // ---------------------------------------------------------------- the conversation that is shown
 
@@ -35,7 +41,7 @@ function open(session) {
   const conversation = new Conversation(session, {
     touch: (turn) => painter.touch(turn),
     isReady: () => !health.isLoading,
-    settings: () => ({ answers: answers.value }),
+    options: () => optionsOf(settings.preferences, selection.idsOf(session)),
     onChange: () => conversation === shown && showState(),
     onEnd(turn) {
       if (conversation !== shown) return;
@@ -45,6 +51,7 @@ function open(session) {
     onCite: (answer, number) => sources.open(answer, number),
   });
   shown = conversation;
+  selection.show(session);
   sources.close();
   $('conversation').replaceChildren(conversation.element);
   $('announcer').textContent = '';
@@ -80,11 +87,45 @@ function newChat() {
 
 // ---------------------------------------------------------------- the other parts
 
-const health = new Health($('notice'), () => shown.pump());
+const stats = new StatsPanel($('stats-panel'));
+let isKnown = false;
+const health = new Health($('notice'), async () => {
+  shown.pump();
+  showFirstSteps();
+  const { status, documents } = health.last ?? {};
+  // Without the guides nothing would be found for them.
+  document.querySelector('.examples').hidden = status === 'ok' && documents === 0;
+  if (isKnown || status !== 'ok') return;
+  const told = await readStats();
+  isKnown = Boolean(told);
+  settings.defaults = told?.defaults;
+  if (told) showMachine($('machine'), told);
+});
 const composer = new Composer($('composer'), { onAsk: ask, onStop: () => shown.stop() });
-const documents = new DocumentsPanel($('documents-panel'), () => health.read());
 const viewer = new DocumentViewer($('viewer'));
 const sources = new SourcesPanel($('sources-panel'), (document, place) => viewer.open(document, place));
+const selection = new Selection(remembered(stored('localStorage', 'chosen')), (kept) =>
+  store('localStorage', 'chosen', JSON.stringify(kept)),
+);
+const documents = new DocumentsPanel($('documents-panel'), {
+  opener: $('documents'),
+  selection,
+  onChange: () => health.read(),
+  onPreview: ({ id }) => viewer.open(id),
+});
+showChoice($('chosen'), selection, { onOpen: () => documents.open(), onClear: () => composer.focus() });
+
+/** Who has added nothing yet is told how. */
+async function showFirstSteps() {
+  $('first-steps').hidden = health.isLoading || !(await documents.isBare());
+}
+
+function changeLang(language) {
+  if (language === lang()) return;
+  speak(language);
+  shown.reconnectSoon();
+  health.read();
+}
 
 function speak(language) {
   setLang(language);
@@ -99,18 +140,18 @@ const clicks = {
   'new-chat': newChat,
   reconnect: () => shown.reconnect(),
   documents: () => documents.open(),
+  'first-documents': () => documents.open(),
+  settings: () => settings.open(),
+  stats: () => stats.open(),
+  'settings-stats'() {
+    $('settings-panel').close();
+    stats.open();
+  },
   language() {
-    speak(lang() === 'ko' ? 'en' : 'ko');
-    store('localStorage', 'lang', lang());
-    shown.reconnectSoon();
-    health.read();
+    settings.language = lang() === 'ko' ? 'en' : 'ko';
   },
 };
 for (const [id, run] of Object.entries(clicks)) $(id).addEventListener('click', () => run());
-answers.addEventListener('change', () => {
-  store('localStorage', 'answers', answers.value);
-  shown.reconnectSoon();
-});
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => ask(t(button.dataset.i18n)));
 }

@@ -23,15 +23,13 @@ export function backoff(attempt, random = Math.random) {
 
 /**
  * @param {string} base the page's own address; a path prefix in it is kept
- * @param {{session: string, lang: string, answers?: string}} options `answers`: 'quote' or 'free'; else the server decides
+ * @param {{session: string, lang: string}} options
  * @returns {string}
  */
-export function socketUrl(base, { session, lang, answers = '' }) {
+export function socketUrl(base, { session, lang }) {
   const url = new URL('chat-ws', base);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  const asked = { session_id: session, lang, sources: 'early', thinking: 'show' };
-  if (answers === 'quote' || answers === 'free') asked.answers = answers;
-  url.search = new URLSearchParams(asked).toString();
+  url.search = new URLSearchParams({ session_id: session, lang, sources: 'early', thinking: 'show' }).toString();
   url.hash = '';
   return url.href;
 }
@@ -113,11 +111,11 @@ export class ChatSocket {
   }
 
   /**
-   * @param {{messageId: string, content: string, sessionId: string}} message
+   * @param {{messageId: string, content: string, sessionId: string, options?: object}} message
    * @returns {boolean} false when the connection is not open; then nothing was sent
    */
-  ask({ messageId, content, sessionId }) {
-    return this.#send({ type: 'message', message_id: messageId, content, session_id: sessionId });
+  ask({ messageId, content, sessionId, options }) {
+    return this.#send({ type: 'message', message_id: messageId, content, session_id: sessionId, options });
   }
 
   /**

@@ -96,6 +96,7 @@ export class SourcesPanel {
     this.#dialog.querySelector('.sources-question').textContent = answer.question;
     this.#list.replaceChildren(...answer.sources.map((source, index) => this.#card(source, index + 1)));
     this.#list.scrollTop = 0;
+    for (const passage of this.#list.querySelectorAll('.passage')) makeReachable(passage);
   }
 
   /** @param {Source} source @param {number} number */
@@ -180,7 +181,13 @@ async function widen(card, source, content, spans) {
   if (found.state !== 'here') return;
   const passage = card.querySelector('.passage');
   fillPassage(passage, content, spans, found);
+  makeReachable(passage);
   const mark = passage.querySelector('mark');
   const above = mark.getBoundingClientRect().top - passage.getBoundingClientRect().top;
   passage.scrollTop += above - passage.clientHeight / 4;
+}
+
+/** What scrolls has to be scrolled by key too. @param {HTMLElement} passage */
+function makeReachable(passage) {
+  if (passage.scrollHeight > passage.clientHeight) passage.tabIndex = 0;
 }

@@ -9,10 +9,11 @@ export function stored(storage, key) {
   }
 }
 
-/** @param {'localStorage'|'sessionStorage'} storage @param {string} key @param {string} value */
+/** @param {'localStorage'|'sessionStorage'} storage @param {string} key @param {string} value; '' keeps nothing */
 export function store(storage, key, value) {
   try {
-    globalThis[storage].setItem(key, value);
+    if (value) globalThis[storage].setItem(key, value);
+    else globalThis[storage].removeItem(key);
   } catch {
     /* see above */
   }

@@ -80,6 +80,7 @@ export function reduce(answer, event) {
         end: {
           tokens: event.usage?.completion_tokens ?? event.total_tokens,
           ms: event.processing_time_ms,
+          first: event.time_to_first_token_ms ?? null,
           reason: event.finish_reason ?? 'stop',
           grounded: groundedOf(event.grounded),
         },

@@ -7,6 +7,7 @@ import { chipsOf } from './chips.js';
 import { quotationsOf } from './citations.js';
 import { copyButton } from './copy.js';
 import { editQuestion } from './edit.js';
+import { showFigures } from './figures.js';
 import { label, name, t } from './i18n.js';
 import { Painter } from './paint.js';
 import { titleOf } from './passages.js';
@@ -14,8 +15,6 @@ import { hasEnded } from './stream.js';
 import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
-
-export { fromTemplate };
 
 export class Turn {
   /** @type {Answer} */
@@ -174,12 +173,7 @@ export class Turn {
     this.#reply.querySelector('.retry').hidden = isWhole;
     this.#reply.querySelector('.regenerate').hidden = !isWhole;
     this.#reply.querySelector('.answer-actions').hidden = !text;
-    if (Number.isFinite(answer.end?.ms) && text) {
-      const seconds = (answer.end.ms / 1000).toFixed(1);
-      // Quotations need no tokens.
-      const { tokens } = answer.end;
-      this.#show('.stats', tokens ? 'stats' : 'seconds', { seconds, tokens });
-    }
+    if (text) showFigures(this.#reply.querySelector('.stats'), answer.end, Boolean(answer.thinking));
     this.#paintSources();
     if (answer.end?.grounded && text) this.#paintGrounded();
     this.#painter = null;

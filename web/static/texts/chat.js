@@ -77,10 +77,6 @@ export default {
     ko: '출처에서 확인되지 않음',
     en: 'not found in the sources',
   },
-  stats: {
-    ko: '{seconds}초 · {tokens}토큰',
-    en: '{seconds} s · {tokens} tokens',
-  },
   seconds: {
     ko: '{seconds}초',
     en: '{seconds} s',

@@ -49,6 +49,26 @@ export default {
     ko: '모델을 불러오는 중입니다. 준비되면 바로 답할 수 있습니다.',
     en: 'The model is loading. It can answer as soon as it is ready.',
   },
+  loading_bar: {
+    ko: '준비 진행',
+    en: 'Getting ready',
+  },
+  loading_index: {
+    ko: '문서 색인을 여는 중입니다…',
+    en: 'Opening the index of the documents…',
+  },
+  loading_model: {
+    ko: '모델을 불러오는 중입니다: {model}. 준비되면 바로 답합니다.',
+    en: 'Loading the model {model}. It answers as soon as it is ready.',
+  },
+  loading_guides: {
+    ko: '도움말을 읽어 두는 중입니다: {total}개 중 {done}개.',
+    en: 'Reading the guides: {done} of {total}.',
+  },
+  problem_guide: {
+    ko: '도움말에서 해결 방법 보기',
+    en: 'What to do, in the guides',
+  },
   problem: {
     ko: '서버에 문제가 있습니다. {message}',
     en: 'The server has a problem. {message}',

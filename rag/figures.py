@@ -1,0 +1,161 @@
+"""What was measured while serving: of each answer, and of the process every few seconds. Bounded, for an hour back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SECONDS = 3600.0
+POINTS = 600
+EVERY = 5.0
+# Looks at the event loop between two samples.
+TICKS = 5
+
+
+class Series:
+    """The latest points of one figure: (seconds since 1970, value). Any thread may add and read."""
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self._points: deque[tuple[float, float]] = deque(maxlen=POINTS)
+        self._lock = threading.Lock()
+
+    def add(self, now: float, value: float) -> None:
+        with self._lock:
+            self._points.append((now, value))
+
+    def points(self, now: float) -> list[tuple[float, float]]:
+        """Those of the last hour, the oldest first."""
+        with self._lock:
+            return [(at, value) for at, value in self._points if at > now - SECONDS]
+
+    @property
+    def last(self) -> float | None:
+        with self._lock:
+            return self._points[-1][1] if self._points else None
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counts since the start and series of the last hour. `clock` gives seconds since 1970.
+
+    `running` questions are being answered. Others wait for their session, or by `beyond` for the model.
+    """
+
+    clock: Callable[[], float] = time.time
+    beyond: Callable[[], int] = lambda: 0
+    answers: int = 0
+    errors: int = 0
+    tokens: int = 0
+    entered: int = 0
+    begun: int = 0
+    started: float = field(init=False)
+    series: dict[str, Series] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+        units = {
+            "tokens_per_second": "tokens/s",
+            "first_token_ms": "ms",
+            "queue": "questions",
+            "memory_bytes": "bytes",
+            "loop_lag_ms": "ms",
+            "passages": "passages",
+        }
+        self.series = {name: Series(unit) for name, unit in units.items()}
+
+    @property
+    def running(self) -> int:
+        return max(0, self.begun - self.beyond())
+
+    @property
+    def waiting(self) -> int:
+        return self.entered - self.begun + min(self.begun, self.beyond())
+
+    @property
+    def uptime(self) -> float:
+        return self.clock() - self.started
+
+    @contextmanager
+    def queued(self) -> Iterator[None]:
+        """While a question waits or is answered."""
+        self.entered += 1
+        try:
+            yield
+        finally:
+            self.entered -= 1
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """While a question is answered; within `queued`."""
+        self.begun += 1
+        try:
+            yield
+        finally:
+            self.begun -= 1
+
+    def answered(self, tokens: int, first_token_ms: int | None, writing: float) -> None:
+        """One answer has ended. `writing`: seconds from the model's first token on, 0 where it wrote nothing."""
+        self.answers += 1
+        self.tokens += tokens
+        if first_token_ms is not None:
+            self.add("first_token_ms", first_token_ms)
+        if tokens > 1 and writing > 0:
+            self.add("tokens_per_second", (tokens - 1) / writing)
+
+    def add(self, name: str, value: float) -> None:
+        self.series[name].add(self.clock(), value)
+
+    def told(self) -> dict[str, Any]:
+        """The series as JSON: `{name: {"unit", "points": [[seconds since 1970, value], …]}}`."""
+        now = self.clock()
+        return {
+            name: {"unit": series.unit, "points": [[round(at, 1), round(value, 2)] for at, value in series.points(now)]}
+            for name, series in self.series.items()
+        }
+
+    async def watch(self, every: float = EVERY) -> None:
+        """Sample the process for good, every so many seconds."""
+        while True:
+            lag = 0.0
+            for _ in range(TICKS):
+                due = time.monotonic() + every / TICKS
+                await asyncio.sleep(every / TICKS)
+                lag = max(lag, time.monotonic() - due)
+            self.add("loop_lag_ms", 1000 * lag)
+            self.add("queue", self.running + self.waiting)
+            memory = process_memory()
+            if memory is not None:
+                self.add("memory_bytes", memory)
+
+
+def process_memory() -> int | None:
+    """Bytes of memory that this process holds; the most that it held, where the system tells no more; or None."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def free_memory() -> int | None:
+    """Bytes of the machine's memory that programs could still take, or None where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return None
