@@ -151,7 +151,8 @@ export class Library {
       this.#total = total;
       this.#take([...this.#shown, ...documents]);
     } catch (error) {
-      this.#fail(error);
+      if (mine === this.#reading) this.#fail(error);
+      return;
     } finally {
       this.#isLoading = false;
     }
