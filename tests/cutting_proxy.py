@@ -14,7 +14,8 @@ from typing import Any
 class CuttingProxy:
     """Each connection is broken after `frames` text frames of the server and `more` bytes of the next; None: never.
 
-    `half_open`: the server does not learn of it.
+    `half_open`: the server does not learn of it. While it is `away` nobody gets through, and while it is `stalled`
+    nothing that the server says on a socket does.
     """
 
     host: str
@@ -22,6 +23,8 @@ class CuttingProxy:
     frames: int | None = None
     more: int = 0
     half_open: bool = False
+    away: bool = False
+    stalled: bool = False
     own_port: int = 0
     cuts: int = 0
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -30,7 +33,16 @@ class CuttingProxy:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.own_port}"
 
+    def cut(self) -> None:
+        """Break all connections now."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.away:
+            writer.transport.abort()
+            return
         inner_reader, inner_writer = await asyncio.open_connection(self.host, self.port)
         self._writers |= {writer, inner_writer}
         up = asyncio.create_task(_pump(reader, inner_writer))
@@ -53,6 +65,8 @@ class CuttingProxy:
                 await writer.drain()
                 return True
             frame = await _frame(reader)
+            while self.stalled:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
             if left is not None and seen == left:
                 writer.write(frame[: self.more])
                 await writer.drain()
@@ -90,6 +104,5 @@ async def cutting_proxy(host: str, port: int, **options: Any) -> AsyncIterator[C
         yield proxy
     finally:
         server.close()
-        for writer in proxy._writers:
-            writer.transport.abort()
+        proxy.cut()
         await asyncio.sleep(0)

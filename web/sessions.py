@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from rag.errors import RagError
 from rag.protocol import check_session_id
 
-from .keys import SETTINGS, STATE
+from .keys import ANSWERS, SETTINGS, STATE
 from .replies import reply
 
 
@@ -31,8 +31,13 @@ async def session(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """`DELETE /sessions/{id}` → 204: nothing of the conversation is left. Waits for the end of a running answer."""
+    """`DELETE /sessions/{id}` → 204: nothing of the conversation is left.
+
+    An answer that runs and that nobody reads is cancelled; the end of one that is read is waited for.
+    """
     session_id = check_session_id(request.match_info["id"])
+    for answer in request.app[ANSWERS].abandoned(session_id):
+        answer.cancel()
     if not await request.app[STATE].ready_chat().sessions.delete(session_id):
         raise _missing(request)
     return web.Response(status=204)

@@ -3,15 +3,18 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from aiohttp import web
 
 from tests.app_client import Parts
+
+T = TypeVar("T")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -80,6 +83,14 @@ class Scripted:
 
     def go(self) -> None:
         self._loop.call_soon_threadsafe(self._go.set)
+
+    def run(self, call: Callable[[], T]) -> T:
+        """The result of a call on the thread of the application."""
+
+        async def called() -> T:
+            return call()
+
+        return asyncio.run_coroutine_threadsafe(called(), self._loop).result(30)
 
     def set(self, event: asyncio.Event) -> None:
         """Let what waits for the event go on."""

@@ -276,27 +276,6 @@ def test_new_chat_clears_the_conversation_and_changes_the_session(page: Page) ->
     assert page.phases() == ["done"]
 
 
-def test_lost_connection_interrupts_the_answer_and_it_can_be_asked_again(driver, scripted) -> None:
-    hold = """window.sockets = [];
-    window.WebSocket = class extends WebSocket {
-      constructor(...all) { super(...all); window.sockets.push(this); }
-    };"""
-    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": hold})
-    scripted.hold(2)
-    page = Page(driver, scripted.url)
-    page.ask("what is the answer")
-    page.until(lambda: page.texts("assistant-message") == ["The answer"])
-    driver.execute_script("window.sockets.at(-1).close()")
-    page.until(page.idle, 30)
-    assert page.phases() == ["interrupted"]
-    scripted.go()
-    page.until(lambda: page.status() == "연결됨", 30)
-    page.one("retry-button").click()
-    page.until(page.idle)
-    assert page.phases() == ["done"], page.texts("error-message")
-    assert len(page.all("user-message")) == 1
-
-
 def test_page_talks_to_its_own_host_only_and_breaks_no_policy(page: Page, server) -> None:
     page.ask("문서를 어떻게 추가하나요?")
     page.until(page.idle)

@@ -11,32 +11,7 @@ import {
   newId,
   socketUrl,
 } from '../../web/static/socket.js';
-
-/** A clock that only moves when told to. */
-class Clock {
-  now = 0;
-  timers = new Map();
-  #id = 0;
-
-  setTimeout = (run, ms) => {
-    this.timers.set(++this.#id, { run, at: this.now + ms });
-    return this.#id;
-  };
-
-  clearTimeout = (id) => this.timers.delete(id);
-
-  pass(ms) {
-    const until = this.now + ms;
-    for (;;) {
-      const [id, timer] = [...this.timers].sort(([, a], [, b]) => a.at - b.at)[0] ?? [];
-      if (!timer || timer.at > until) break;
-      this.now = timer.at;
-      this.timers.delete(id);
-      timer.run();
-    }
-    this.now = until;
-  }
-}
+import { Clock } from './clock.mjs';
 
 let sockets, clock, states, events, language, chat;
 
@@ -74,6 +49,7 @@ beforeEach(() => {
     setTimeout: clock.setTimeout,
     clearTimeout: clock.clearTimeout,
     random: () => 1,
+    now: () => clock.now,
   });
 });
 
@@ -153,13 +129,28 @@ test('a handshake that never ends is given up', () => {
   assert.equal(sockets.length, 2);
 });
 
-test('a message and a cancel have the form of the protocol', () => {
+test('while it waits for the next attempt it says when that is', () => {
+  chat.connect();
+  assert.equal(chat.retryAt, 0);
+  clock.pass(70);
+  last().onclose();
+  assert.equal(chat.retryAt, 70 + BACKOFF_FIRST_MS);
+  clock.pass(BACKOFF_FIRST_MS);
+  assert.deepEqual([chat.state, chat.retryAt], ['connecting', 0]);
+  last().onclose();
+  chat.connect();
+  assert.deepEqual([sockets.length, chat.retryAt], [3, 0]);
+});
+
+test('a message, a resume and a cancel have the form of the protocol', () => {
   chat.connect();
   last().onopen();
   assert.ok(chat.ask({ messageId: 'm1', content: '안녕', sessionId: 's1' }));
+  assert.ok(chat.resume('m1', 17));
   assert.ok(chat.cancel('m1'));
   assert.deepEqual(last().sent, [
     { type: 'message', message_id: 'm1', content: '안녕', session_id: 's1' },
+    { type: 'resume', message_id: 'm1', next_index: 17 },
     { type: 'cancel', message_id: 'm1' },
   ]);
 });
@@ -173,6 +164,7 @@ test('nothing is sent while the connection is not open', () => {
   last().onclose();
   assert.equal(chat.ask(message), false);
   assert.equal(chat.cancel('m'), false);
+  assert.equal(chat.resume('m', 0), false);
   assert.deepEqual(sockets[0].sent, []);
 });
 

@@ -94,6 +94,22 @@ test('a lost connection interrupts what runs and leaves what has ended', () => {
   assert.equal(interrupt(after(start, token(0, 'a'), end)).phase, 'done');
 });
 
+test('an answer that is told again from any token on has each token once', () => {
+  const told = ['a', 'b', 'c', 'd'].map((text, index) => token(index, text));
+  for (let received = 0; received <= told.length; received++) {
+    const before = after(start, sources, thinking('Let me '), ...told.slice(0, received));
+    for (let from = 0; from <= before.next; from++) {
+      const again = [start, sources, thinking('Let me '), thinking('see.'), ...told.slice(from), end].reduce(reduce, before);
+      assert.deepEqual([again.text, again.thinking, again.phase], ['abcd', 'Let me see.', 'done']);
+    }
+  }
+});
+
+test('an answer that the server keeps no more is interrupted, with what was received', () => {
+  const gone = reduce(after(start, token(0, 'a')), { ...error, error_code: 'SESSION-003' });
+  assert.deepEqual([gone.phase, gone.text, gone.error], ['interrupted', 'a', null]);
+});
+
 test('a question that was not sent can be stopped', () => {
   assert.equal(stop(newAnswer('m', 'q')).phase, 'stopped');
   assert.equal(stop(after(error)).phase, 'failed');

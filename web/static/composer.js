@@ -15,13 +15,16 @@ export class Composer {
 
   /**
    * @param {HTMLFormElement} form
-   * @param {{onAsk: (question: string) => void, onStop: () => void}} parts
+   * @param {{onAsk: (question: string) => void, onStop: () => void, onDraft: (text: string) => void}} parts
    */
   constructor(form, parts) {
     this.#form = form;
     this.#input = form.querySelector('textarea');
     this.#parts = parts;
-    this.#input.addEventListener('input', () => this.#edited());
+    this.#input.addEventListener('input', () => {
+      this.#edited();
+      parts.onDraft(this.#input.value);
+    });
     this.#input.addEventListener('keydown', (event) => this.#pressed(event));
     form.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -32,6 +35,12 @@ export class Composer {
 
   focus() {
     this.#input.focus();
+  }
+
+  /** What is typed and not sent. @param {string} text */
+  set draft(text) {
+    this.#input.value = text;
+    this.#edited();
   }
 
   #edited() {
@@ -52,8 +61,8 @@ export class Composer {
     const n = lengthOf(question);
     if (n === 0 || n > MAX_LENGTH) return;
     this.#parts.onAsk(question);
-    this.#input.value = '';
-    this.#edited();
+    this.draft = '';
+    this.#parts.onDraft('');
     this.focus();
   }
 

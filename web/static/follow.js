@@ -1,7 +1,11 @@
 /** Keeps the newest text in view until the person scrolls away from it. */
 
+const SETTLE_MS = 300;
+
 export class Follower {
   follow = true;
+  #isHeld = false;
+  #release = null;
   #scroller;
   #toLatest;
 
@@ -14,16 +18,31 @@ export class Follower {
     this.#scroller = scroller;
     this.#toLatest = toLatest;
     scroller.addEventListener('scroll', () => this.#look(), { passive: true });
-    // Opening a source makes the page longer without a scroll: it is read now, so stay there.
+    // Opening thoughts makes the page longer without a scroll: they are read now, so stay there.
+    log.addEventListener('click', (event) => event.target.closest('summary') && (this.follow = false), { capture: true });
     log.addEventListener('toggle', () => this.#look(), { capture: true });
     // After the layout of a frame and before it is shown: looking at sizes costs nothing there.
     const observer = new ResizeObserver(() => (this.follow ? this.toEnd() : this.#look()));
     observer.observe(scroller);
     observer.observe(log);
+    for (const act of ['wheel', 'touchmove', 'pointerdown', 'keydown']) {
+      scroller.addEventListener(act, () => (this.#isHeld = false), { passive: true });
+    }
     toLatest.addEventListener('click', () => {
       this.follow = true;
       this.toEnd();
     });
+  }
+
+  /** While what was said before is painted above, the end stays in view, unless the person goes elsewhere. */
+  hold() {
+    clearTimeout(this.#release);
+    this.#isHeld = true;
+  }
+
+  /** It is painted, but for the sizes of what comes into view. */
+  release() {
+    this.#release = setTimeout(() => (this.#isHeld = false), SETTLE_MS);
   }
 
   toEnd() {
@@ -33,6 +52,10 @@ export class Follower {
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
     const below = scrollHeight - scrollTop - clientHeight;
+    if (this.#isHeld) {
+      if (below > 1) this.toEnd();
+      return;
+    }
     this.follow = below < 40;
     this.#toLatest.hidden = below < 160;
   }

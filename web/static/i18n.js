@@ -5,13 +5,14 @@ import composer from './texts/composer.js';
 import documents from './texts/documents.js';
 import page from './texts/page.js';
 import settings from './texts/settings.js';
+import sidebar from './texts/sidebar.js';
 import sources from './texts/sources.js';
 import viewer from './texts/viewer.js';
 import welcome from './texts/welcome.js';
 
 /** @typedef {'ko'|'en'} Lang */
 
-const TEXTS = { ...chat, ...composer, ...documents, ...page, ...settings, ...sources, ...viewer, ...welcome };
+const TEXTS = { ...chat, ...composer, ...documents, ...page, ...settings, ...sidebar, ...sources, ...viewer, ...welcome };
 
 const textsIn = (lang) => Object.fromEntries(Object.entries(TEXTS).map(([key, text]) => [key, text[lang]]));
 

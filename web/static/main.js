@@ -2,22 +2,31 @@
 
 import { showChoice } from './chip.js';
 import { Composer } from './composer.js';
-import { Conversation } from './conversation.js';
+import { ConnectionStatus } from './connection.js';
+import { ConversationList } from './conversations.js';
+import { Desk } from './desk.js';
 import { DocumentsPanel } from './documents.js';
+import { save } from './export.js';
 import { Follower } from './follow.js';
 import { Health } from './health.js';
-import { label, lang, pickLang, relabel, setLang, t } from './i18n.js';
+import { openHistory } from './history.js';
+import { lang, pickLang, relabel, setLang, t } from './i18n.js';
+import { Keeper } from './keeper.js';
 import { optionsOf } from './preferences.js';
 import { Selection, remembered } from './selection.js';
 import { Settings } from './settings.js';
-import { newId } from './socket.js';
+import { shortcutOf } from './shortcuts.js';
+import { Sidebar } from './sidebar.js';
 import { SourcesPanel } from './sources.js';
 import { StatsPanel, readStats, showMachine } from './stats.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
+import { thisTab } from './tab.js';
 import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
+// What a duplicated tab has stored is the session of another.
+const { id: tab, isCopy } = await thisTab();
 
 const settings = new Settings($('settings-panel'), (now, before) => {
   if (now.lang !== before.lang) changeLang(wantedLang());
@@ -25,63 +34,87 @@ const settings = new Settings($('settings-panel'), (now, before) => {
 const wantedLang = () => settings.preferences.lang || pickLang(navigator.languages, document.documentElement.lang);
 setLang(wantedLang());
 
-// ---------------------------------------------------------------- the conversation that is shown
+// ---------------------------------------------------------------- conversations
 
 const follower = new Follower($('scroller'), $('conversation'), $('to-latest'));
 const painter = new FramePainter((turns) => {
   for (const turn of turns) turn.paint();
 });
 
-/** @type {Conversation} */
-let shown;
+const keeper = new Keeper(openHistory(), {
+  onChange: () => list.render(),
+  onTold: (id) => desk.told(id),
+  onGone: (id) => desk.end(id),
+});
 
-/** @param {string} session */
-function open(session) {
-  store('sessionStorage', 'session', session);
-  const conversation = new Conversation(session, {
-    touch: (turn) => painter.touch(turn),
-    isReady: () => !health.isLoading,
-    options: () => optionsOf(settings.preferences, selection.idsOf(session)),
-    onChange: () => conversation === shown && showState(),
-    onEnd(turn) {
-      if (conversation !== shown) return;
-      $('announcer').textContent = turn.spoken;
-      sources.follow(turn.answer);
-    },
-    onCite: (answer, number) => sources.open(answer, number),
-  });
-  shown = conversation;
-  selection.show(session);
-  sources.close();
-  $('conversation').replaceChildren(conversation.element);
-  $('announcer').textContent = '';
-  showState();
-  conversation.connect();
-}
+const desk = new Desk($('conversation'), keeper, {
+  tab,
+  touch: (turn) => painter.touch(turn),
+  isReady: () => !health.isLoading,
+  options: (session) => optionsOf(settings.preferences, selection.idsOf(session)),
+  onChange: showState,
+  onCite: (answer, number) => sources.open(answer, number),
+  onShow() {
+    selection.show(desk.shown.session);
+    sources.close();
+    follower.follow = true;
+    if (desk.shown.isLoading) follower.hold();
+    $('announcer').textContent = '';
+    composer.draft = desk.draft;
+    showState();
+  },
+  onRestored: () => follower.release(),
+  onEnd(turn) {
+    $('announcer').textContent = turn.spoken;
+    sources.follow(turn.answer);
+  },
+});
 
+const list = new ConversationList($('sidebar'), {
+  read: () => ({ heads: [...keeper.heads.values()], shown: desk.shown?.session, running: desk.running, lasts: keeper.lasts }),
+  search: (query) => keeper.search(query),
+  onOpen(id) {
+    desk.show(id);
+    sidebar.closeDrawer();
+  },
+  onRename: (id, title) => keeper.rename(id, title),
+  onDelete(id) {
+    keeper.delete(id);
+    if (id === desk.shown.session) desk.showNew();
+  },
+  onUndo: (id) => keeper.undo(id),
+  async onExport(id, kind) {
+    keeper.flush();
+    save($('download'), kind, keeper.heads.get(id), await keeper.turns(id));
+  },
+});
+
+const status = new ConnectionStatus({ status: $('status'), text: $('status-text'), wait: $('status-wait'), button: $('reconnect') });
 let lastState = '';
+let lastRunning = '';
 
 function showState() {
-  const { state, isEmpty, isRunning, isStopping } = shown;
-  $('status').dataset.state = state;
-  label($('status-text'), `status_${state}`);
-  $('reconnect').hidden = state !== 'closed';
+  const { state, isEmpty, isRunning, isStopping } = desk.shown;
+  status.show(desk.shown);
   $('welcome').hidden = !isEmpty;
   $('stop').hidden = !isRunning;
   $('stop').disabled = isStopping;
   if (state === 'open' && state !== lastState) health.read();
   lastState = state;
+  const running = [desk.shown.session, ...desk.running].join(' ');
+  if (running !== lastRunning) list.render();
+  lastRunning = running;
 }
 
 /** @param {string} question */
 function ask(question) {
   follower.follow = true;
-  shown.ask(question);
+  desk.shown.ask(question);
 }
 
 function newChat() {
-  shown.close();
-  open(newId());
+  desk.showNew();
+  sidebar.closeDrawer();
   composer.focus();
 }
 
@@ -90,18 +123,24 @@ function newChat() {
 const stats = new StatsPanel($('stats-panel'));
 let isKnown = false;
 const health = new Health($('notice'), async () => {
-  shown.pump();
+  desk.each((conversation) => conversation.pump());
   showFirstSteps();
   const { status, documents } = health.last ?? {};
   // Without the guides nothing would be found for them.
   document.querySelector('.examples').hidden = status === 'ok' && documents === 0;
+  if (status !== 'ok') isKnown = false; // it may come back with another model
   if (isKnown || status !== 'ok') return;
   const told = await readStats();
   isKnown = Boolean(told);
   settings.defaults = told?.defaults;
   if (told) showMachine($('machine'), told);
 });
-const composer = new Composer($('composer'), { onAsk: ask, onStop: () => shown.stop() });
+const composer = new Composer($('composer'), {
+  onAsk: ask,
+  onStop: () => desk.shown.stop(),
+  onDraft: (text) => desk.keepDraft(desk.shown.session, text),
+});
+const sidebar = new Sidebar($('sidebar'), $('sidebar-button'));
 const viewer = new DocumentViewer($('viewer'));
 const sources = new SourcesPanel($('sources-panel'), (document, place) => viewer.open(document, place));
 const selection = new Selection(remembered(stored('localStorage', 'chosen')), (kept) =>
@@ -123,7 +162,7 @@ async function showFirstSteps() {
 function changeLang(language) {
   if (language === lang()) return;
   speak(language);
-  shown.reconnectSoon();
+  desk.each((conversation) => conversation.reconnectSoon());
   health.read();
 }
 
@@ -136,9 +175,9 @@ function speak(language) {
 }
 
 const clicks = {
-  stop: () => shown.stop(),
+  stop: () => desk.shown.stop(),
   'new-chat': newChat,
-  reconnect: () => shown.reconnect(),
+  reconnect: () => desk.shown.reconnect(),
   documents: () => documents.open(),
   'first-documents': () => documents.open(),
   settings: () => settings.open(),
@@ -155,10 +194,20 @@ for (const [id, run] of Object.entries(clicks)) $(id).addEventListener('click', 
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => ask(t(button.dataset.i18n)));
 }
-addEventListener('online', () => shown.connect());
-document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && shown.connect());
+const wake = () => desk.each((conversation) => conversation.wake());
+addEventListener('online', wake);
+addEventListener('pageshow', (event) => event.persisted && wake());
+document.addEventListener('visibilitychange', () => (document.visibilityState === 'visible' ? wake() : keeper.flush()));
+addEventListener('pagehide', () => keeper.leave());
+addEventListener('keydown', (event) => {
+  const run = { new: newChat, question: () => composer.focus() }[shortcutOf(event)];
+  if (!run) return;
+  event.preventDefault();
+  run();
+});
 
 speak(lang());
-open(stored('sessionStorage', 'session') ?? newId());
+desk.begin(isCopy);
+keeper.load().then(() => desk.tidyDrafts());
 health.read();
 viewer.restore();

@@ -58,6 +58,8 @@ export class ChatSocket {
 
   /** @type {ConnectionState} */
   state = 'closed';
+  /** When the next attempt is due, as `now` counts; 0 where none is. */
+  retryAt = 0;
 
   /**
    * @param {object} parts
@@ -68,6 +70,7 @@ export class ChatSocket {
    * @param {(run: () => void, ms: number) => any} [parts.setTimeout]
    * @param {(timer: any) => void} [parts.clearTimeout]
    * @param {() => number} [parts.random]
+   * @param {() => number} [parts.now] milliseconds
    */
   constructor(parts) {
     this.#parts = {
@@ -75,6 +78,7 @@ export class ChatSocket {
       setTimeout: (run, ms) => globalThis.setTimeout(run, ms),
       clearTimeout: (timer) => globalThis.clearTimeout(timer),
       random: Math.random,
+      now: Date.now,
       ...parts,
     };
   }
@@ -111,11 +115,11 @@ export class ChatSocket {
   }
 
   /**
-   * @param {{messageId: string, content: string, sessionId: string, options?: object}} message
+   * @param {{messageId: string, content: string, sessionId: string, replaces?: string, options?: object}} message
    * @returns {boolean} false when the connection is not open; then nothing was sent
    */
-  ask({ messageId, content, sessionId, options }) {
-    return this.#send({ type: 'message', message_id: messageId, content, session_id: sessionId, options });
+  ask({ messageId, content, sessionId, replaces, options }) {
+    return this.#send({ type: 'message', message_id: messageId, content, session_id: sessionId, replaces, options });
   }
 
   /**
@@ -124,6 +128,16 @@ export class ChatSocket {
    */
   cancel(messageId) {
     return this.#send({ type: 'cancel', message_id: messageId });
+  }
+
+  /**
+   * Has an answer told from token `next` on, such as after a break.
+   * @param {string} messageId
+   * @param {number} next
+   * @returns {boolean} as for `ask`
+   */
+  resume(messageId, next) {
+    return this.#send({ type: 'resume', message_id: messageId, next_index: next });
   }
 
   #send(frame) {
@@ -155,6 +169,7 @@ export class ChatSocket {
     this.#clear();
     const wait = backoff(this.#attempt++, this.#parts.random);
     this.#retry = this.#parts.setTimeout(() => this.connect(), wait);
+    this.retryAt = this.#parts.now() + wait;
     this.#enter('closed');
   }
 
@@ -169,6 +184,7 @@ export class ChatSocket {
       if (timer !== null) this.#parts.clearTimeout(timer);
     }
     this.#retry = this.#handshake = this.#settled = null;
+    this.retryAt = 0;
   }
 
   #enter(state) {

@@ -18,3 +18,13 @@ export function store(storage, key, value) {
     /* see above */
   }
 }
+
+/** @param {'localStorage'|'sessionStorage'} storage @param {string} prefix @returns {string[]} the rest of each key that begins so */
+export function storedUnder(storage, prefix) {
+  try {
+    const keys = Object.keys(globalThis[storage]);
+    return keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+  } catch {
+    return [];
+  }
+}

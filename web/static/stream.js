@@ -2,6 +2,9 @@
 
 /** @typedef {'waiting'|'streaming'|'done'|'stopped'|'failed'|'interrupted'} Phase */
 
+/** The server has nothing to resume. */
+const NOT_KEPT = 'SESSION-003';
+
 /**
  * @typedef {object} Source
  * @property {string} title
@@ -65,7 +68,8 @@ export function reduce(answer, event) {
   if (hasEnded(answer)) return answer;
   switch (event.type) {
     case 'stream_start':
-      return { ...answer, started: true };
+      // It comes again with each resume, and the thinking after it from the beginning.
+      return { ...answer, started: true, thinking: '' };
     case 'stream_token':
       return withToken(answer, event);
     case 'stream_thinking':
@@ -86,6 +90,7 @@ export function reduce(answer, event) {
         },
       };
     case 'stream_error':
+      if (event.error_code === NOT_KEPT) return interrupt(answer);
       return {
         ...withHeld(answer),
         phase: 'failed',
@@ -101,7 +106,7 @@ export function reduce(answer, event) {
 }
 
 /**
- * The connection went away under the answer.
+ * The connection was lost for so long that the server keeps the answer no more.
  * @param {Answer} answer
  * @returns {Answer}
  */

@@ -33,6 +33,14 @@ export default {
     ko: '모델이 답을 준비하는 중…',
     en: 'Preparing the answer…',
   },
+  hint_lost: {
+    ko: '연결이 끊겼습니다. 다시 연결되면 답변을 이어서 받습니다.',
+    en: 'The connection is lost. The answer goes on once it is back.',
+  },
+  hint_silent: {
+    ko: '30초 동안 서버에서 아무 신호가 없습니다.',
+    en: 'No sign of the server for 30 s.',
+  },
   wait_stop: {
     ko: '멈추는 중…',
     en: 'Stopping…',

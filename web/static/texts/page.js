@@ -17,6 +17,14 @@ export default {
     ko: '연결 끊김',
     en: 'Disconnected',
   },
+  status_offline: {
+    ko: '오프라인',
+    en: 'Offline',
+  },
+  status_wait: {
+    ko: '{seconds}초 뒤 다시 시도',
+    en: 'trying again in {seconds} s',
+  },
   reconnect: {
     ko: '다시 연결',
     en: 'Retry',

@@ -1,0 +1,250 @@
+"""The connection under the page: whatever breaks, the answer is whole, once, and the state is said in words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import pytest
+
+pytest.importorskip("selenium", reason="selenium is not installed")
+
+from rag import answers
+from tests.browser.page import Page, in_english
+from tests.cutting_proxy import CuttingProxy, cutting_proxy
+from web.keys import ANSWERS
+
+pytestmark = pytest.mark.browser
+
+ASKED = "what is the answer"
+REPLY = "The answer is 42 [1]."
+WORDS = len(REPLY.split())
+# Milliseconds of silence, in place of half a minute.
+SILENCE = 700
+
+
+@pytest.fixture
+def proxy(scripted) -> Iterator[CuttingProxy]:
+    """Stands before the scripted application."""
+    ready: Future[CuttingProxy] = Future()
+    end = asyncio.Event()
+
+    async def stand() -> None:
+        async with cutting_proxy("127.0.0.1", int(scripted.url.rsplit(":", 1)[1])) as made:
+            ready.set_result(made)
+            await end.wait()
+
+    standing = asyncio.run_coroutine_threadsafe(stand(), scripted._loop)
+    yield ready.result(30)
+    scripted._loop.call_soon_threadsafe(end.set)
+    standing.result(30)
+
+
+def cut(scripted, proxy: CuttingProxy, *, away: bool = False) -> None:
+    def now() -> None:
+        proxy.away = away
+        proxy.cut()
+
+    scripted.run(now)
+
+
+def hint(page: Page) -> str:
+    return " ".join(element.text for element in page.shown("connection-hint"))
+
+
+def connected(page: Page) -> bool:
+    return page.status() in ("연결됨", "Connected")
+
+
+def whole(page: Page) -> None:
+    """The answer comes to its end, and is the very text of the server, once."""
+    page.until(page.idle, 60)
+    assert page.phases() == ["done"], page.texts("error-message")
+    assert page.texts("assistant-message") == [REPLY]
+    assert len(page.all("user-message")) == 1
+    assert not page.shown("connection-hint")
+
+
+@pytest.mark.parametrize("words", range(1, WORDS + 1))
+def test_an_answer_goes_on_after_a_break_with_every_word_once(
+    driver, scripted, proxy: CuttingProxy, words: int
+) -> None:
+    scripted.hold(words)
+    page = Page(driver, proxy.url)
+    page.ask(ASKED)
+    said = " ".join(REPLY.split()[:words])
+    page.until(lambda: page.texts("assistant-message") == [said])
+    cut(scripted, proxy, away=True)
+    page.until(lambda: "연결이 끊겼습니다" in hint(page), 10)
+    assert page.phases() == ["streaming"]
+    assert page.texts("assistant-message") == [said]
+    scripted.go()
+    proxy.away = False
+    whole(page)
+    assert len(scripted.parts.generator.prompts) == 1
+
+
+def test_an_answer_survives_a_break_after_every_word(driver, scripted, proxy: CuttingProxy) -> None:
+    page = Page(driver, proxy.url)
+    proxy.frames = 3  # start, sources and a word
+    cut(scripted, proxy)
+    page.until(lambda: not connected(page), 10)
+    page.until(lambda: connected(page), 10)
+    page.ask(ASKED)
+    seen = ""
+    for _ in range(WORDS):
+        before = seen
+        page.until(lambda: "".join(page.texts("assistant-message")) != before or page.idle(), 30)  # noqa: B023
+        seen = "".join(page.texts("assistant-message"))
+        assert REPLY.startswith(seen)
+        if not page.idle() and page.shown("reconnect-button"):
+            page.one("reconnect-button").click()
+    proxy.frames = None
+    whole(page)
+    assert proxy.cuts >= WORDS
+    assert len(scripted.parts.generator.prompts) == 1
+
+
+def test_a_question_whose_answer_had_not_begun_is_sent_again_and_answered_once(
+    driver, scripted, proxy: CuttingProxy
+) -> None:
+    scripted.parts.embedder.wait = asyncio.Event()
+    page = Page(driver, proxy.url)
+    page.ask(ASKED)
+    page.until(lambda: len(scripted.app[ANSWERS]))
+    cut(scripted, proxy)
+    page.until(lambda: not connected(page), 10)
+    page.until(lambda: connected(page), 10)
+    scripted.run(scripted.parts.embedder.wait.set)
+    whole(page)
+    assert len(scripted.parts.generator.prompts) == 1
+
+
+def test_a_question_asked_without_a_connection_goes_out_when_it_is_back(driver, scripted, proxy: CuttingProxy) -> None:
+    page = Page(driver, proxy.url)
+    cut(scripted, proxy, away=True)
+    page.until(lambda: not connected(page), 10)
+    page.ask(ASKED)
+    assert page.phases() == ["waiting"]
+    proxy.away = False
+    whole(page)
+
+
+@pytest.mark.parametrize(
+    ("language", "lost", "offline"),
+    [("ko", "연결 끊김", "오프라인"), ("en", "Disconnected", "Offline")],
+    indirect=["language"],
+)
+def test_the_state_is_always_said_in_words(driver, scripted, proxy: CuttingProxy, lost: str, offline: str) -> None:
+    page = Page(driver, proxy.url)
+    cut(scripted, proxy, away=True)
+    page.until(lambda: page.status() == lost, 10)
+    page.until(lambda: any(character.isdigit() for character in "".join(page.texts("connection-wait"))), 20)
+    driver.execute_script(
+        """Object.defineProperty(navigator, 'onLine', {get: () => false, configurable: true});
+        dispatchEvent(new Event('offline'));"""
+    )
+    page.until(lambda: page.status() == offline, 20)
+    proxy.away = False
+    driver.execute_script("delete navigator.onLine; dispatchEvent(new Event('online'));")
+    page.until(lambda: connected(page), 3)
+    assert not page.shown("connection-wait")
+
+
+@pytest.mark.parametrize("event", ["online", "visibilitychange"])
+def test_the_back_off_is_cut_short_when_the_network_or_the_tab_comes_back(
+    driver, scripted, proxy: CuttingProxy, event: str
+) -> None:
+    # Without it the next attempt would be minutes away.
+    patient = (
+        "const real = setTimeout; window.setTimeout = (run, ms) => real(run, ms >= 200 && ms < 10000 ? 300000 : ms);"
+    )
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": patient})
+    page = Page(driver, proxy.url)
+    cut(scripted, proxy)
+    page.until(lambda: not connected(page), 10)
+    target = "window" if event == "online" else "document"
+    driver.execute_script(f"{target}.dispatchEvent(new Event('{event}'))")
+    page.until(lambda: connected(page), 10)
+
+
+@in_english
+def test_silence_is_said_and_ends_with_the_next_event(driver, scripted, proxy: CuttingProxy) -> None:
+    hurry = f"const real = setTimeout; window.setTimeout = (run, ms) => real(run, ms === 30000 ? {SILENCE} : ms);"
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": hurry})
+    scripted.hold(2)
+    page = Page(driver, proxy.url)
+    page.ask(ASKED)
+    page.until(lambda: page.texts("assistant-message") == ["The answer"])
+    proxy.stalled = True
+    page.until(lambda: hint(page) == "No sign of the server for 30 s.", 10)
+    scripted.go()
+    proxy.stalled = False
+    whole(page)
+
+
+def test_an_answer_that_the_server_keeps_no_more_is_interrupted_and_can_be_asked_again(
+    driver, scripted, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "ABANDON", 0)
+    monkeypatch.setattr(answers, "KEEP", 0)
+    scripted.hold(2)
+    page = Page(driver, proxy.url)
+    page.ask(ASKED)
+    page.until(lambda: page.texts("assistant-message") == ["The answer"])
+    cut(scripted, proxy, away=True)
+    scripted.go()
+    page.until(lambda: not len(scripted.app[ANSWERS]), 10)
+    proxy.away = False
+    page.until(page.idle, 30)
+    assert page.phases() == ["interrupted"]
+    assert page.texts("assistant-message") == ["The answer"]
+    monkeypatch.undo()
+    page.one("retry-button").click()
+    page.until(lambda: page.phases() == ["done"], 30)
+    assert page.texts("assistant-message") == [REPLY]
+
+
+def test_what_is_stopped_without_a_connection_is_stopped_on_the_server_too(
+    driver, scripted, proxy: CuttingProxy
+) -> None:
+    scripted.hold(2)
+    page = Page(driver, proxy.url)
+    page.ask(ASKED)
+    page.until(lambda: page.texts("assistant-message") == ["The answer"])
+    cut(scripted, proxy, away=True)
+    page.until(lambda: not connected(page), 10)
+    page.one("stop-button").click()
+    page.until(page.idle, 5)
+    assert page.phases() == ["stopped"]
+    proxy.away = False
+    page.until(lambda: connected(page), 20)
+    (kept,) = scripted.run(lambda: list(scripted.app[ANSWERS]._kept.values()))
+    page.until(kept.question.cancel.is_set, 10)
+    scripted.go()
+
+
+def test_a_tab_that_is_duplicated_has_a_session_of_its_own_and_a_reload_keeps_it(driver, scripted) -> None:
+    session = "return sessionStorage.getItem('session')"
+    page = Page(driver, scripted.url)
+    first = driver.execute_script(session)
+    page.load()
+    assert driver.execute_script(session) == first
+    scripted.hold(2)
+    page.ask(ASKED)
+    page.until(lambda: page.texts("assistant-message") == ["The answer"])
+    original = driver.current_window_handle
+    # Such a window gets a copy of what this one has stored.
+    driver.execute_script("window.open(location.href)")
+    page.until(lambda: len(driver.window_handles) == 2, 10)
+    driver.switch_to.window(next(handle for handle in driver.window_handles if handle != original))
+    page.until(lambda: connected(page), 30)
+    assert driver.execute_script(session) not in (None, first)
+    assert not page.all("user-message")
+    scripted.go()
+    page.ask(ASKED)
+    whole(page)
+    driver.switch_to.window(original)
+    whole(page)
+    assert driver.execute_script(session) == first
