@@ -273,8 +273,10 @@ def test_a_conversation_asks_only_the_documents_chosen(panel: Page, scripted: Sc
     assert panel.one("chosen").text == "Asking 2 documents"
     panel.driver.refresh()
     panel.until(lambda: panel.one("chosen").text == "Asking 2 documents", 10)
+    panel.ask("alpha")
+    panel.until(lambda: "done" in panel.phases(), 20)
     panel.one("new-chat-button").click()
-    assert not panel.shown("chosen")
+    panel.until(lambda: not panel.shown("chosen"), 5)
     panel.driver.refresh()
     opened(panel)
     panel.all("document-choose")[0].click()
