@@ -29,10 +29,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Answer:
-    """One answer and all its events so far."""
+    """One answer and all its events so far. `told`: a reader has had them all, as far as is known."""
 
     question: Question
     ended: bool = False
+    told: bool = False
     _events: list[Event] = field(default_factory=list)
     _tokens: int = 0
     _readers: set[Reader] = field(default_factory=set)
