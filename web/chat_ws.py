@@ -128,7 +128,7 @@ class Connection:
         self._refuse_twice(message.message_id)
         known = self.answers.find(self.session_id, message.message_id)
         same = known and known.question.content == message.content
-        if known and same and not known.told and not known.broken:
+        if known and same and not (known.told or known.broken):
             # Sent again, since the connection was lost before the answer came.
             self._read(known, 0)
             return
