@@ -149,7 +149,7 @@ def test_quotations_show_the_document_letter_for_letter(driver, scripted) -> Non
     page.choose("quote")
     page.ask(QUESTION)
     page.until(lambda: page.shown("assistant-message") and page.idle())
-    assert inside(page, ".p:last-child") == [f"“{text}” [1]"]
+    assert inside(page, ".quotation") == [f"“{text}” [1]"]
     assert not inside(page, "em, code, table, ul, p h4")
     assert inside(page, ".citation") == ["[1]"]
 
