@@ -1,7 +1,7 @@
 /** One line below the turn that waits, for what is the matter with its connection. */
 
 import { label } from './i18n.js';
-import { fromTemplate } from './turn.js';
+import { fromTemplate } from './template.js';
 
 export class Hint {
   #element = null;
