@@ -29,10 +29,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Answer:
-    """One answer and all its events so far."""
+    """One answer and all its events so far. `told`: a reader has had them all, as far as is known."""
 
     question: Question
     ended: bool = False
+    told: bool = False
     _events: list[Event] = field(default_factory=list)
     _tokens: int = 0
     _readers: set[Reader] = field(default_factory=set)
@@ -50,6 +51,14 @@ class Answer:
     def abandoned(self) -> bool:
         """Whether it runs, or waits to, and nobody reads it."""
         return not self.ended and not self._readers
+
+    @property
+    def broken(self) -> bool:
+        """Whether it failed or was cancelled, so that its question may be asked once more."""
+        last = self._events[-1] if self._events else None
+        if isinstance(last, End):
+            return last.finish_reason == "cancelled"
+        return isinstance(last, ErrorEvent) or self.question.cancel.is_set()
 
     def cancel(self) -> None:
         """Ends it within one token; its last events tell so. Does nothing to one that has ended."""

@@ -12,9 +12,9 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from . import followup, grounding, overview, prompt, quoting, replies, shots
+from . import basis, grounding, overview, prompt, quoting, replies, shots
 from .errors import RagError
-from .evidence import EMBEDDED, Evidence, bears, gather, in_passage, rank, refine
+from .evidence import Evidence, gather
 from .figures import Figures
 from .protocol import AS_USUAL, Event, Options, Stream, source_of
 from .retrieval import Retriever
@@ -37,8 +37,6 @@ from .types import (
 
 Mode = Literal["", "quote", "free"]
 
-# Below this likelihood the documents do not tell.
-BEARS = 0.5
 # Tokens of a short answer.
 LONGEST_CHOICE = 64
 
@@ -198,22 +196,14 @@ class Chat:
         # One that is too long for the model is told so even where the model is not asked.
         await asyncio.to_thread(self._messages, question, (), ())
         asked = question.content
-        searched = await asyncio.to_thread(followup.contextual, asked, history)
         most = question.options.sources or self.passages
-        passages = await self.retriever.search(searched, most, question.where)
-        if document := await self._meant(question, passages, history):
+        found = await basis.find(self.retriever, asked, history, most, question.where)
+        if document := await self._meant(question, found.passages, history):
             passages = await asyncio.to_thread(overview.beginning, document)
             return await asyncio.to_thread(self._prepare, question, "", history, passages, gather(passages))
-        ranked = await self._weigh(asked, searched, passages)
-        told = bears(searched, passages, ranked) >= BEARS
-        if not told and searched != asked and not followup.leans(asked):
-            # It may have been about something else.
-            passages = await self.retriever.search(asked, most, question.where)
-            ranked = await self._weigh(asked, asked, passages)
-            told = bears(asked, passages, ranked) >= BEARS
-        if not told:
-            return _Plan(passages, text=replies.refusal(passages, prompt.language_of(asked)))
-        return await asyncio.to_thread(self._prepare, question, asked, history, passages, ranked)
+        if not found.told:
+            return _Plan(found.passages, text=replies.refusal(found.passages, prompt.language_of(asked)))
+        return await asyncio.to_thread(self._prepare, question, asked, history, found.passages, found.ranked)
 
     async def _meant(self, question: Question, passages: Sequence[Passage], history: Sequence[Turn]) -> Document | None:
         """The document that the question is about as a whole: the one it names, or spoken of, or added last."""
@@ -233,13 +223,6 @@ class Chat:
             return newest[0].id if newest else None
         heads = [head for head in await asyncio.gather(*map(store.head, chosen)) if head]
         return max(heads, key=lambda head: head.added).id if heads else None
-
-    async def _weigh(self, asked: str, searched: str, passages: Sequence[Passage]) -> list[Evidence]:
-        """The sentences of the passages, those that bear most on the question first."""
-        weighed = followup.weighing(asked, searched)
-        ranked = await asyncio.to_thread(lambda: rank(weighed, passages, gather(passages)))
-        texts = [in_passage(sentence, passages) for sentence in ranked[:EMBEDDED]]
-        return refine(ranked, await self.retriever.cosines(searched, texts))
 
     def _prepare(
         self,

@@ -39,13 +39,11 @@ ROW = 0.2
 COSINE = 0.75
 WHOLE = COVER + HEADING + PASSAGE + FITS + SCRIPT
 
-# Of `bears`: the logistic function of the best passage's score and the best sentence's share of the question.
-# Passages of an index without the answer score lower where a vector has its part of the score, as it has not in a
-# script that the embedder does not know.
-BEARS_PASSAGE = 14.0
-BEARS_COVER = 3.5
-BEARS_BIAS = -5.3
-BEARS_UNSPACED = -1.8
+# Of `bears`: the logistic function of the best passage's score and of the best sentence's share of the question. Where
+# the embedder does not know the script the score is of words alone, and names meet in passages about something else:
+# there, the share of the question that one passage holds at all, rare or common, tells more than any sentence.
+BEARS_PASSAGE, BEARS_COVER, BEARS_BIAS = 14.0, 3.5, -5.3
+UNSPACED_PASSAGE, UNSPACED_HELD, UNSPACED_BIAS = 7.0, 7.0, -7.0
 
 # Of a block of code: what stands beside it there is a sample, and no sentence.
 FENCE = "```"
@@ -232,14 +230,17 @@ def fits(kind: Kind, text: str, question: str) -> bool:
     return any(match.group().lower() not in question for match in sought.finditer(text))
 
 
-def bears(question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> float:
+def bears(question: str, passages: Sequence[Passage], ranked: Sequence[Evidence], more: float = 0.0) -> float:
     """How likely it is that the passages answer the question, 0 to 1; below 0.5 the documents do not tell.
 
-    Measured with articles left out of the index (tests/bench/answers).
+    `more`: log-odds of what else is known. Measured with articles left out of the index (tests/bench/answers).
     """
     if not ranked:
         return 0.0
-    power = BEARS_BIAS + BEARS_PASSAGE * max(passage.score for passage in passages) + BEARS_COVER * ranked[0].cover
+    best = max(passage.score for passage in passages)
     if ranking.has_unspaced(question):
-        power += BEARS_UNSPACED
-    return 1 / (1 + math.exp(-power))
+        texts = ["\n".join((passage.title, *passage.headings, passage.text)) for passage in passages]
+        power = UNSPACED_BIAS + UNSPACED_PASSAGE * best + UNSPACED_HELD * max(ranking.held(question, texts))
+    else:
+        power = BEARS_BIAS + BEARS_PASSAGE * best + BEARS_COVER * ranked[0].cover
+    return 1 / (1 + math.exp(-power - more))

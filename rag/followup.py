@@ -115,6 +115,17 @@ def leans(question: str) -> bool:
     return _goes_on(question) or bool(_pointing(question))
 
 
+def may_stand_alone(question: str) -> bool:
+    """Whether the question may be about something else than the conversation: it points at nothing, and says enough."""
+    return not leans(question) and len(_topics(question)) >= NEW
+
+
+def cited(turn: Turn) -> set[object]:
+    """The ids of the documents that the answer cites."""
+    about = map(_metadata, turn.sources)
+    return {metadata.get("document_id") for metadata in about if metadata.get("cited")}
+
+
 def _goes_on(question: str) -> bool:
     """Whether the question goes on from what was said: "and …", "…는요?"."""
     return bool(_OPENING.search(question)) or _elliptic(question)
@@ -133,11 +144,10 @@ def _said(history: Sequence[Turn]) -> set[str]:
     """The terms of what was asked and answered, and of the sources of the documents that were cited."""
     texts: list[object] = []
     for turn in history:
-        about = [_metadata(source) for source in turn.sources]
-        cited = {metadata.get("document_id") for metadata in about if metadata.get("cited")}
+        about = cited(turn)
         texts += [turn.question, turn.answer]
-        for source, metadata in zip(turn.sources, about, strict=True):
-            if metadata.get("document_id") in cited:
+        for source in turn.sources:
+            if _metadata(source).get("document_id") in about:
                 texts += [source.get("title"), source.get("content")]
     return {term for text in texts for term in ranking.terms(str(text))}
 

@@ -28,10 +28,15 @@ _ENGLISH_STOP = frozenset(
         *("there", "have", "has", "had", "ha", "me", "tell"),
     )
 )
-# Question words, and the endings of a question's last word.
+# Syllables that end in ㅆ: of verbs in the past, and of "있".
+_PAST = f"[{''.join(map(chr, range(0xAC00 + 20, 0xD7A4, 28)))}]"
+# Question words with what clings to them, and the endings of a question's last word, written and spoken.
 _KOREAN_ASKING = re.compile(
-    r"무엇(?:인가요?|입니까|이며|을|이|은)?|무슨|뭐(?:예요|야|가|를)?|어떻게|어떤|어느|어디(?:서|에서|에)?|언제|누구(?:의|를|인가)?|누가|왜"
-    r"|얼마나|얼마|몇|며칠|(?:인가|하나|는가|은가|던가|나|까|니까|습니까|인지|는지)요?\s*(?=[?？.]|$)"
+    r"(?<![가-힣])(?:무엇|누구|누가|언제|어디|얼마|어떻게|어떠|어때|어땠|뭐|뭘|뭔|며칠)[가-힣]*"
+    r"|무엇|무슨|뭐|어떻게|어떤|어느|어디|언제|누구|왜|얼마나|얼마|몇"
+    rf"|(?:(?<![가-힣])(?:했|하였|됐|되었|있었?|없었?|[하되]))?"
+    rf"(?:(?:인가|하나|는가|은가|던가|나|까|니까|습니까|인지|는지|(?<={_PAST})(?:어|니|냐|지|대|는데|던데|을까)|이에|예)요?"
+    r"|[은는도에서면지어아]요|죠|이야|(?<![가-힣])(?:거|건|것)(?:야|예요|가요?|인가요?))\s*(?=[?？.]|$)"
 )
 # What makes a verb of a noun, and the particles behind a noun. Two syllables at least stay before them.
 _KOREAN_ENDINGS = (
@@ -152,6 +157,14 @@ class _Finder:
 def _begins_word(text: str, start: int) -> bool:
     before = _WORD.match(text, start - 1) if start else None
     return before is None or before.end() == start
+
+
+def held(query: str, texts: Sequence[str]) -> list[float]:
+    """The share of the query's terms that each text holds anywhere, whether rare or common. 0 to 1."""
+    wanted = asked(query)
+    finder = _Finder.of(wanted)
+    total = sum(wanted.values()) or 1.0
+    return [sum(wanted[term] for term in finder.count(text.lower())) / total for text in texts]
 
 
 def relevance(query: str, texts: Sequence[str], contexts: Sequence[str]) -> list[float]:

@@ -376,12 +376,14 @@ async def test_a_question_that_leans_on_the_conversation_is_searched_with_it(quo
     assert "And in which colours is it sold?" not in quoting.embedder.texts
 
 
-@pytest.mark.parametrize(("content", "again"), [("which pump", True), ("and which pump", False)])
+@pytest.mark.parametrize(
+    ("content", "again"), [("which pump colours", True), ("and which pump colours", False), ("which", False)]
+)
 async def test_a_question_that_the_conversation_does_not_help_is_searched_alone(
     quoting: Rig, monkeypatch: pytest.MonkeyPatch, content: str, again: bool
 ) -> None:
     await quoting.answer(quoting.question("What is the warranty of the pump?"))
-    monkeypatch.setattr("rag.chat.bears", lambda searched, *rest: float(searched == content))
+    monkeypatch.setattr("rag.basis.bears", lambda searched, *rest: float(searched == content))
     events = await quoting.answer(quoting.question(content, "2"))
     assert (content in quoting.embedder.texts) is again
     assert bool(quotes(events)) is again

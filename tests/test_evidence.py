@@ -143,7 +143,19 @@ def test_what_the_documents_do_not_say_is_refused() -> None:
 
     assert answered("How long does the warranty last?", WARRANTY, 0.8)
     assert not answered("Who composed the opera about the flood?", WARRANTY, 0.1)
+    assert answered("보증 기간은 몇 개월인가요?", "X200의 보증 기간은 24개월이다.", 0.8)
+    assert not answered("보증 기간은 몇 개월인가요?", "회의는 수요일에 열린다.", 0.1)
     assert bears("warranty", [], []) == 0.0
+
+
+def test_a_korean_passage_that_says_more_of_the_question_anywhere_bears_more_on_it() -> None:
+    def likely(text: str, more: float = 0.0) -> float:
+        passages = [passage(text, score=0.4)]
+        question = "정도전은 언제 죽었어?"
+        return bears(question, passages, rank(question, passages, gather(passages)), more)
+
+    name, both = "정도전은 학자였다. 벼슬을 했다.", "정도전은 학자였다. 그는 1398년에 죽었다."
+    assert likely(name) < likely(both) < likely(both, 1.0)
 
 
 def test_each_weight_is_a_share_of_something() -> None:

@@ -66,8 +66,9 @@ ARROWS: dict[str, set[str]] = {
     "replies": {"errors", "types"},
     "overview": {"ranking", "chunking", "types"},
     "prompt": {"ranking", "chunking", "evidence", "errors", "types"},
+    "basis": {"retrieval", "evidence", "followup", "types"},
     "chat": {
-        *("protocol", "sessions", "retrieval", "evidence", "followup", "overview", "quoting", "replies", "prompt"),
+        *("protocol", "sessions", "retrieval", "evidence", "basis", "overview", "quoting", "replies", "prompt"),
         *("grounding", "shots", "spans", "figures", "errors", "types"),
     },
     "answers": {"chat", "protocol", "errors"},

@@ -60,7 +60,7 @@ async def test_a_store_that_cannot_be_read_is_an_error_of_health_but_not_of_stat
 async def test_options_of_a_message_reach_the_answer_and_bad_ones_are_refused(parts: Parts, client: Client) -> None:
     async def ask(options: object) -> list[str]:
         async with client.ws_connect("/chat-ws?session_id=s&lang=en") as socket:
-            message = {"type": "message", "message_id": "m", "content": "the answer", "session_id": "s"}
+            message = {"type": "message", "message_id": f"m{options}", "content": "the answer", "session_id": "s"}
             await socket.send_json(message | {"options": options})
             told = []
             while not told or told[-1]["type"] not in ("stream_end", "stream_error"):

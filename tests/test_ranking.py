@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.ranking import asked, hangul_share, has_unspaced, is_korean, relevance, scores, terms, weigh
+from rag.ranking import asked, hangul_share, has_unspaced, held, is_korean, relevance, scores, terms, weigh
 
 # Shared machines are slow at times, and a failing example is printed anyway.
 steady = settings(deadline=None, database=None)
@@ -114,6 +114,31 @@ def test_korean_particles_and_verb_endings_of_a_question_count_for_nothing() -> 
     assert list(asked("사과 도로")) == ["사과", "도로"]
 
 
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("정도전은 언제 죽었어?", ["정도", "도전", "죽었"]),
+        ("정도전이 언제 죽었나요?", ["정도", "도전", "죽었"]),
+        ("결혼은 언제 했나요?", ["결혼"]),
+        ("그의 어머니는 누구예요?", ["그의", "어머", "머니"]),
+        ("남편은요?", ["남편"]),
+        ("넓이가 얼마였어", ["넓이"]),
+        ("원인이 뭐였는데?", ["원인"]),
+        ("이건 누구 거야?", ["이건"]),
+        # Nouns that look like endings stay.
+        ("영국의 언어", ["영국", "언어"]),
+        ("가장 긴 시대", ["가장", "긴", "시대"]),
+    ],
+)
+def test_a_korean_question_is_about_the_same_as_it_is_spoken(question: str, words: list[str]) -> None:
+    assert list(asked(question)) == words
+
+
+def test_a_text_holds_a_share_of_what_is_asked_wherever_it_stands() -> None:
+    assert held("battery warranty", ["A warranty. Two. Of the battery.", "the battery", "bread"]) == [1.0, 0.5, 0.0]
+    assert held("?!", ["a"]) == [0.0]
+
+
 def test_a_long_korean_word_is_one_word() -> None:
     weights = asked("포켓몬스터 2011")
     assert weights["2011"] == 1
@@ -129,9 +154,9 @@ def test_a_question_of_question_words_alone_keeps_them() -> None:
 @given(TEXT, TEXT)
 def test_terms_are_counted_as_they_are_cut(query: str, text: str) -> None:
     wanted = dict.fromkeys(terms(query), 1.0)
-    held = {term for term in terms(text) if term in wanted}
-    (share,) = relevant(query, text)
-    assert (share > 0) == bool(held & set(asked(query)))
+    inside = {term for term in terms(text) if term in wanted}
+    (share,) = held(query, [text])
+    assert (share > 0) == bool(inside & set(asked(query)))
 
 
 @steady

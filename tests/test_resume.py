@@ -8,6 +8,7 @@ import urllib.parse
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from socket import SHUT_RDWR
 from typing import Any
 
 import aiohttp
@@ -28,6 +29,13 @@ REPLY = "The answer 답은 is 42 🙂 [1], says the book, more than once."
 THOUGHTS = "Let me see what it says"
 WORDS = len(REPLY.split())
 LOST = (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.ERROR)
+
+
+def cut(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """As when the network goes: without a goodbye."""
+    transport = socket.get_extra_info("socket")
+    assert transport is not None
+    transport.shutdown(SHUT_RDWR)
 
 
 @dataclass
@@ -245,26 +253,55 @@ async def test_those_that_were_left_behind_count_as_waiting(parts: Parts, client
 
 async def test_questions_sent_again_after_a_break_are_answered_once(parts: Parts, client: Client) -> None:
     at_pace(parts)
-    socket = await client.ws_connect("/chat-ws?session_id=s")
+    url = "/chat-ws?session_id=s"
+    socket = await client.ws_connect(url)
     await ask(socket, "m")
     await until(lambda: parts.generator.prompts)
     await socket.close()
     for _ in range(2):  # while it runs, and after its end
-        async with client.ws_connect("/chat-ws?session_id=s") as back:
-            await ask(back, "m")
-            assert answer(await until_last(back)) == parts.generator.reply
+        back = await client.ws_connect(url)
+        await ask(back, "m")
+        assert answer(await until_last(back)) == parts.generator.reply
+        cut(back)
+        await until(lambda: not client.app[ANSWERS].find("s", "m").told)
     assert len(parts.generator.prompts) == 1
     assert len(await parts.sessions.turns("s")) == 1
 
 
-async def test_the_same_question_again_on_the_connection_that_had_its_answer_is_answered_anew(
+async def test_a_question_sent_again_whose_answer_failed_or_was_cancelled_is_answered_anew(
     parts: Parts, client: Client
 ) -> None:
-    async with client.ws_connect("/chat-ws?session_id=s") as socket:
-        for count in (1, 2):
-            await ask(socket, "m")
-            assert answer(await until_last(socket)) == parts.generator.reply
-            assert len(parts.generator.prompts) == count
+    url = "/chat-ws?session_id=s"
+    parts.store.error = RagError("SEARCH-001")
+    async with client.ws_connect(url) as socket:
+        await ask(socket, "m")
+        assert (await until_last(socket))[-1]["type"] == "stream_error"
+    parts.store.error = None
+    hold = asyncio.Event()
+    parts.generator.wait = lambda: hold
+    async with client.ws_connect(url) as socket:
+        await ask(socket, "m")
+        assert (await receive(socket))["type"] == "stream_start"
+        await cancel(socket, "m")
+        hold.set()
+        assert (await until_last(socket))[-1]["finish_reason"] == "cancelled"
+    async with client.ws_connect(url) as socket:
+        await ask(socket, "m")
+        assert answer(await until_last(socket)) == parts.generator.reply
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+async def test_the_same_question_again_from_a_client_that_had_its_answer_is_answered_anew(
+    parts: Parts, client: Client, connections: int
+) -> None:
+    sockets = [await client.ws_connect("/chat-ws?session_id=s") for _ in range(connections)]
+    for count in (1, 2):
+        socket = sockets[count % connections]
+        await ask(socket, "m")
+        assert answer(await until_last(socket)) == parts.generator.reply
+        assert len(parts.generator.prompts) == count
+        if connections > 1:
+            await socket.close()
 
 
 async def test_an_id_may_not_be_taken_while_somebody_reads_its_answer(parts: Parts, client: Client) -> None:

@@ -99,6 +99,10 @@ class Connection:
                     await self._close(WSCloseCode.POLICY_VIOLATION)
                     break
         finally:
+            if self.socket.close_code in (None, WSCloseCode.ABNORMAL_CLOSURE):
+                # What was sent last may never have arrived.
+                for answer in self._told:
+                    answer.told = False
             for reader in self._readers():
                 reader.close()
             writer.cancel()
@@ -123,7 +127,8 @@ class Connection:
     def _ask(self, message: ClientMessage) -> None:
         self._refuse_twice(message.message_id)
         known = self.answers.find(self.session_id, message.message_id)
-        if known and known.question.content == message.content and known not in self._told:
+        same = known and known.question.content == message.content
+        if known and same and not (known.told or known.broken):
             # Sent again, since the connection was lost before the answer came.
             self._read(known, 0)
             return
@@ -193,6 +198,7 @@ class Connection:
             while events := await reader.more():
                 for event in events:
                     await self._send(event)
+            reader.answer.told = True
             self._told.add(reader.answer)
         finally:
             self._telling = None

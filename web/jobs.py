@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterable
 
 from aiohttp import BodyPartReader, web
 
@@ -110,7 +111,8 @@ async def events(request: web.Request) -> web.StreamResponse:
     """`GET /documents/jobs/events`: server-sent events `jobs` {"jobs": […], "counts": {…}, "first"}, without end.
 
     The `first` holds the jobs that are being worked on, those that wait (the first of them; `counts` tells how many)
-    and those that have failed, later ones what has changed since. `counts` is as in the statistics.
+    and those that have failed and were not sent again, later ones what has changed since. `counts` is as in the
+    statistics.
     """
     state, lang = request.app[STATE], lang_of(request)
     known: dict[str, tuple[State, int, int]] = {}
@@ -124,7 +126,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         known.update(now)
         return changed
 
-    jobs = [job for job in changes(first=True) if job.state not in ("stored", "cancelled")][:FOLLOWED_JOBS]
+    jobs = _news(changes(first=True))[:FOLLOWED_JOBS]
     response = await _stream(request)
     first, silent_since = True, time.monotonic()
     with contextlib.suppress(ConnectionError, RagError):
@@ -144,6 +146,16 @@ async def events(request: web.Request) -> web.StreamResponse:
                 break
             jobs = changes(first=False)
     return response
+
+
+def _news(jobs: Iterable[Job]) -> list[Job]:
+    """What goes on, and what failed and was not sent again. Of the jobs that have ended, the latest come first."""
+    found, later = [], set[str]()
+    for job in jobs:
+        if not job.ended or (job.state == "failed" and job.origin not in later):
+            found.append(job)
+        later.add(job.origin)
+    return found
 
 
 async def end_streams(app: web.Application) -> None:

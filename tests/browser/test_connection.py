@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("selenium", reason="selenium is not installed")
 
 from rag import answers
+from rag.errors import RagError
 from tests.browser.page import Page, in_english
 from tests.cutting_proxy import CuttingProxy, cutting_proxy
 from web.keys import ANSWERS
@@ -187,15 +188,17 @@ def test_silence_is_said_and_ends_with_the_next_event(driver, scripted, proxy: C
 def test_an_answer_that_the_server_keeps_no_more_is_interrupted_and_can_be_asked_again(
     driver, scripted, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "ABANDON", 0)
     monkeypatch.setattr(answers, "KEEP", 0)
     scripted.hold(2)
     page = Page(driver, proxy.url)
     page.ask(ASKED)
     page.until(lambda: page.texts("assistant-message") == ["The answer"])
     cut(scripted, proxy, away=True)
+    # One that failed is not in the session either.
+    scripted.parts.generator.error = RagError("GEN-999")
     scripted.go()
     page.until(lambda: not len(scripted.app[ANSWERS]), 10)
+    scripted.parts.generator.error = None
     proxy.away = False
     page.until(page.idle, 30)
     assert page.phases() == ["interrupted"]
@@ -223,3 +226,28 @@ def test_what_is_stopped_without_a_connection_is_stopped_on_the_server_too(
     (kept,) = scripted.run(lambda: list(scripted.app[ANSWERS]._kept.values()))
     page.until(kept.question.cancel.is_set, 10)
     scripted.go()
+
+
+def test_a_tab_that_is_duplicated_has_a_session_of_its_own_and_a_reload_keeps_it(driver, scripted) -> None:
+    session = "return sessionStorage.getItem('session')"
+    page = Page(driver, scripted.url)
+    first = driver.execute_script(session)
+    page.load()
+    assert driver.execute_script(session) == first
+    scripted.hold(2)
+    page.ask(ASKED)
+    page.until(lambda: page.texts("assistant-message") == ["The answer"])
+    original = driver.current_window_handle
+    # Such a window gets a copy of what this one has stored.
+    driver.execute_script("window.open(location.href)")
+    page.until(lambda: len(driver.window_handles) == 2, 10)
+    driver.switch_to.window(next(handle for handle in driver.window_handles if handle != original))
+    page.until(lambda: connected(page), 30)
+    assert driver.execute_script(session) not in (None, first)
+    assert not page.all("user-message")
+    scripted.go()
+    page.ask(ASKED)
+    whole(page)
+    driver.switch_to.window(original)
+    whole(page)
+    assert driver.execute_script(session) == first

@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.browser.conftest import Scripted
 from tests.browser.page import Page, in_english
-from tests.fakes import make_document
+from tests.fakes import make_document, make_passage
 
 pytestmark = pytest.mark.browser
 
@@ -195,6 +195,13 @@ def test_documents_are_found_by_name_and_sorted(panel: Page, scripted: Scripted)
     panel.until(lambda: "nothing" in panel.one("list-message").text, 10)
 
 
+def test_a_document_is_opened_from_the_list(panel: Page) -> None:
+    panel.one("document-name").click()
+    panel.until(lambda: panel.shown("viewer") and "the answer to all questions" in panel.one("viewer-body").text, 10)
+    panel.one("viewer-close").click()
+    assert panel.shown("documents-panel")
+
+
 def test_the_original_is_saved(panel: Page, scripted: Scripted, tmp_path: Path) -> None:
     saved = tmp_path / "saved"
     behaviour = {"behavior": "allow", "downloadPath": str(saved)}
@@ -274,6 +281,24 @@ def test_a_conversation_asks_only_the_documents_chosen(panel: Page, scripted: Sc
     panel.driver.find_element(By.CSS_SELECTOR, "#documents-panel .close").click()
     panel.one("chosen-clear").click()
     assert not panel.shown("chosen")
+
+
+@in_english
+def test_a_question_finds_only_what_the_chosen_documents_hold(panel: Page, scripted: Scripted) -> None:
+    other = make_document("the answer to all questions is 43", "other", source="other.md")
+    scripted.parts.store.documents["other"] = other
+    scripted.parts.store.passages["other"] = [make_passage(other.text, document_id="other")]
+    panel.driver.refresh()
+    opened(panel)
+    panel.until(lambda: names(panel) == ["other.md", "doc.md"], 10)
+    panel.all("document-choose")[0].click()
+    panel.driver.find_element(By.CSS_SELECTOR, "#documents-panel .close").click()
+    panel.ask("What is the answer to all questions?")
+    panel.until(panel.idle, 20)
+    panel.until(lambda: "done" in panel.phases(), 20)
+    found = panel.driver.execute_script("return document.getElementById('conversation').textContent")
+    assert "43" in found
+    assert "42" not in found
 
 
 def names_of(scripted: Scripted) -> list[str]:

@@ -276,8 +276,6 @@ def test_new_chat_clears_the_conversation_and_changes_the_session(page: Page) ->
     assert page.phases() == ["done"]
 
 
-
-
 def test_page_talks_to_its_own_host_only_and_breaks_no_policy(page: Page, server) -> None:
     page.ask("문서를 어떻게 추가하나요?")
     page.until(page.idle)

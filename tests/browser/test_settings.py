@@ -33,10 +33,9 @@ def closed(page: Page) -> None:
 def sent(page: Page) -> list[dict]:
     """The questions that went over the socket."""
     entries = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
-    frames = [
-        one["params"]["response"]["payloadData"] for one in entries if one["method"] == "Network.webSocketFrameSent"
-    ]
-    return [frame for frame in map(json.loads, frames) if frame["type"] == "message"]
+    told = [entry["params"] for entry in entries if entry["method"] == "Network.webSocketFrameSent"]
+    frames = [json.loads(one["response"]["payloadData"]) for one in told]
+    return [frame for frame in frames if frame["type"] == "message"]
 
 
 def ground(page: Page) -> str:
@@ -74,7 +73,7 @@ def test_the_theme_is_there_before_the_first_paint_and_follows_the_system_again(
     driver.refresh()
     # The script that sets it comes before the style sheets, so nothing is painted in the other theme.
     order = driver.execute_script(
-        "return Array.from(document.head.querySelectorAll('script:not([type]), link[rel=stylesheet]'), (e) => e.tagName)"
+        "return Array.from(document.head.querySelectorAll('script:not([type]), link[rel=stylesheet]'), e => e.tagName)"
     )
     assert order[0] == "SCRIPT"
     assert ground(page) == dark
@@ -140,3 +139,21 @@ def test_everything_is_reached_by_keyboard(driver, scripted) -> None:
     driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     page.until(lambda: not page.shown("settings-panel"), 10)
     assert driver.switch_to.active_element.get_attribute("data-testid") == "settings-button"
+
+
+@in_english
+def test_nothing_is_cut_off_at_320_px(driver, scripted) -> None:
+    narrow = {"width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    page = Page(driver, scripted.url)
+    assert page.overflow() <= 0
+    for button, panel in (("settings-button", "settings-panel"), ("stats-button", "stats-panel")):
+        page.one(button).click()
+        page.until(lambda panel=panel: page.shown(panel), 10)
+        if panel == "settings-panel":
+            # The hint is longest there.
+            option(page, "answers-select", "free")
+        dialog = page.one(panel)
+        assert page.driver.execute_script("return arguments[0].scrollWidth - arguments[0].clientWidth", dialog) <= 0
+        page.one(panel.replace("panel", "close")).click()
+        page.until(lambda panel=panel: not page.shown(panel), 10)

@@ -22,6 +22,18 @@ def answer(page: Page) -> None:
     page.until(lambda: page.shown("source"))
 
 
+def sources(page: Page) -> None:
+    answer(page)
+    page.shown("source")[0].click()
+    page.until(lambda: page.shown("open-document"))
+
+
+def viewer(page: Page) -> None:
+    sources(page)
+    page.shown("open-document")[0].click()
+    page.until(lambda: page.shown("viewer-facts") and page.driver.find_elements("css selector", "mark.quote"))
+
+
 def documents(page: Page) -> None:
     page.one("documents-button").click()
     page.until(lambda: page.shown("document"))
@@ -53,6 +65,8 @@ def adding(page: Page) -> None:
 VIEWS: dict[str, Callable[[Page], None]] = {
     "welcome": welcome,
     "answer": answer,
+    "sources": sources,
+    "viewer": viewer,
     "documents": documents,
     "adding": adding,
     "settings": settings,

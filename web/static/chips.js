@@ -16,7 +16,7 @@ export function chipsOf(answer, onOpen) {
   return answer.sources.map((source, index) => {
     const number = index + 1;
     const item = fromTemplate('chip-template');
-    const chip = item.querySelector('.chip');
+    const chip = item.querySelector('.source-chip');
     chip.classList.toggle('cited', citedIn(answer).has(number));
     chip.querySelector('.source-number').textContent = `[${number}]`;
     chip.querySelector('.chip-title').textContent = titleOf(source);

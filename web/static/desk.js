@@ -18,12 +18,12 @@ export class Desk {
   #parts;
   /** @type {Map<string, Conversation>} */
   #open = new Map();
-  #tab = stored('sessionStorage', 'tab') ?? newId();
 
   /**
    * @param {HTMLElement} place where the shown conversation stands
    * @param {Keeper} keeper
    * @param {object} parts those of a conversation that are the same for all, and:
+   * @param {string} parts.tab tells this tab from others
    * @param {() => void} parts.onShow another conversation is shown
    * @param {() => void} parts.onRestored all that was said before is there
    * @param {() => void} parts.onChange the one that is shown has changed, or what is running
@@ -33,7 +33,6 @@ export class Desk {
     this.#place = place;
     this.#keeper = keeper;
     this.#parts = parts;
-    store('sessionStorage', 'tab', this.#tab);
   }
 
   /** Ids of the conversations whose answers run. */
@@ -41,10 +40,10 @@ export class Desk {
     return new Set([...this.#open.values()].filter(({ isRunning }) => isRunning).map(({ session }) => session));
   }
 
-  /** Shows the conversation of this tab, or a new one. */
-  begin() {
+  /** Shows the conversation of this tab, or a new one. @param {boolean} isCopy whether the tab's belongs to another tab */
+  begin(isCopy) {
     const id = stored('sessionStorage', SESSION);
-    if (id) this.show(id);
+    if (id && !isCopy) this.show(id);
     else this.showNew();
   }
 
@@ -69,7 +68,6 @@ export class Desk {
   #load(id, isNew) {
     const conversation = new Conversation(id, {
       ...this.#parts,
-      tab: this.#tab,
       options: () => this.#parts.options(id),
       onChange: () => this.#parts.onChange(),
       onEnd: (turn) => {

@@ -18,7 +18,8 @@ export class Follower {
     this.#scroller = scroller;
     this.#toLatest = toLatest;
     scroller.addEventListener('scroll', () => this.#look(), { passive: true });
-    // Opening a source makes the page longer without a scroll: it is read now, so stay there.
+    // Opening thoughts makes the page longer without a scroll: they are read now, so stay there.
+    log.addEventListener('click', (event) => event.target.closest('summary') && (this.follow = false), { capture: true });
     log.addEventListener('toggle', () => this.#look(), { capture: true });
     // After the layout of a frame and before it is shown: looking at sizes costs nothing there.
     const observer = new ResizeObserver(() => (this.follow ? this.toEnd() : this.#look()));

@@ -18,7 +18,11 @@ export function linkTo({ href, address, bare }) {
   text.setAttribute('role', 'link');
   text.tabIndex = 0;
   text.addEventListener('click', () => ask(href));
-  text.addEventListener('keydown', (event) => event.key === 'Enter' && ask(href));
+  text.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter') return;
+    event.preventDefault(); // or it would press the button that has the focus then
+    ask(href);
+  });
   if (!bare || !READABLE.test(address)) {
     const place = document.createElement('bdi');
     place.className = 'address';

@@ -21,9 +21,12 @@ import { SourcesPanel } from './sources.js';
 import { StatsPanel, readStats, showMachine } from './stats.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
+import { thisTab } from './tab.js';
 import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
+// What a duplicated tab has stored is the session of another.
+const { id: tab, isCopy } = await thisTab();
 
 const settings = new Settings($('settings-panel'), (now, before) => {
   if (now.lang !== before.lang) changeLang(wantedLang());
@@ -45,6 +48,7 @@ const keeper = new Keeper(openHistory(), {
 });
 
 const desk = new Desk($('conversation'), keeper, {
+  tab,
   touch: (turn) => painter.touch(turn),
   isReady: () => !health.isLoading,
   options: (session) => optionsOf(settings.preferences, selection.idsOf(session)),
@@ -124,6 +128,7 @@ const health = new Health($('notice'), async () => {
   const { status, documents } = health.last ?? {};
   // Without the guides nothing would be found for them.
   document.querySelector('.examples').hidden = status === 'ok' && documents === 0;
+  if (status !== 'ok') isKnown = false; // it may come back with another model
   if (isKnown || status !== 'ok') return;
   const told = await readStats();
   isKnown = Boolean(told);
@@ -202,7 +207,7 @@ addEventListener('keydown', (event) => {
 });
 
 speak(lang());
-desk.begin();
+desk.begin(isCopy);
 keeper.load().then(() => desk.tidyDrafts());
 health.read();
 viewer.restore();

@@ -147,19 +147,26 @@ export class Painter {
    */
   mark(text, spans, className) {
     const places = indexes(text, spans.flat());
-    for (let i = 0; i < places.length; i += 2) this.#markSpan(places[i], places[i + 1], className);
+    const leaves = this.#leaves(this.#view.body);
+    let next = 0;
+    for (let i = 0; i < places.length; i += 2) {
+      const [start, end] = [places[i], places[i + 1]];
+      const inside = [];
+      while (next < leaves.length && this.#places.get(leaves[next])[0] < end) {
+        const leaf = leaves[next];
+        const rest = leaf.nodeType === 3 ? this.#cut(leaf, end) : null;
+        if (this.#places.get(leaf)[1] > start) inside.push(leaf.nodeType === 3 ? (this.#cut(leaf, start) ?? leaf) : leaf);
+        if (rest) leaves[next] = rest;
+        else next++;
+      }
+      this.#wrap(inside, className);
+    }
   }
 
-  #markSpan(start, end, className) {
-    const inside = this.#leaves(this.#view.body).filter((node) => {
-      const [from, to] = this.#places.get(node);
-      return from < end && to > start;
-    });
-    const cut = inside.map((node) => (node.nodeType === 3 ? this.#cut(node, start, end) : node));
-    const chosen = new Set(cut);
-    const tops = new Set(cut.map((node) => this.#top(node, chosen)));
+  #wrap(inside, className) {
+    const chosen = new Set(inside);
     let box = null;
-    for (const top of tops) {
+    for (const top of new Set(inside.map((node) => this.#top(node, chosen)))) {
       if (box === null || box.nextSibling !== top) {
         box = make('span', className);
         top.before(box);
@@ -176,13 +183,14 @@ export class Painter {
     return found;
   }
 
-  #cut(node, start, end) {
+  /** Cuts a text in two. @returns {Text|null} what begins at the place, if it lies inside */
+  #cut(node, place) {
     const [from, to] = this.#places.get(node);
-    if (end < to) this.#places.set(node.splitText(end - from), [end, to]);
-    const inside = start > from ? node.splitText(start - from) : node;
-    this.#places.set(node, [from, Math.min(to, Math.max(from, start > from ? start : end))]);
-    this.#places.set(inside, [Math.max(from, start), Math.min(to, end)]);
-    return inside;
+    if (place <= from || place >= to) return null;
+    const rest = node.splitText(place - from);
+    this.#places.set(node, [from, place]);
+    this.#places.set(rest, [place, to]);
+    return rest;
   }
 
   /** The outermost inline element that holds nothing but what is chosen. */

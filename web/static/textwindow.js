@@ -11,9 +11,9 @@ import { indexAfter, pointsIn } from './passages.js';
  */
 
 /** Code points fetched at once. */
-export const PART = 50_000;
+export const PART = 20_000;
 /** Parts kept; the farthest are let go, so a book costs no more than a chapter. */
-export const MOST = 5;
+export const MOST = 8;
 
 /**
  * Cuts a part at its lines, so that no line is torn: its beginning where there is text before it, its end where there

@@ -185,7 +185,9 @@ export class Turn {
     box.querySelector('.error-message').textContent = message;
     fillSolutions(box.querySelector('.solutions'), solutions);
     label(box.querySelector('.error-code'), 'error_code', { code });
-    this.#reply.querySelector('.answer').append(box);
+    const place = this.#reply.querySelector('.answer');
+    place.querySelector('.error')?.remove();
+    place.append(box);
   }
 
   #show(selector, key, values) {

@@ -5,14 +5,16 @@ usage: python -m tests.bench.answers.followups --data FILE.json [--data …] [--
 Each article is a document, indexed as tests/bench/answers/evidence.py does it (`--keep` takes the same folder). The
 dialogues of dialogues.json go turn by turn through the real search; an answer is the best short answer and its
 sentence, as an answer that quotes has them. Prints one JSON object a line for each split, language and kind of
-question, first turns left out:
+question (the first of a dialogue, one that stands alone later on, a follow-up):
 
 - `plain_1`, `plain_5`: share of questions whose right passage is the first, or one of the first five, when the
   question is searched as it is;
 - `first_1`, `first_5`: the same with `rag.followup.contextual`;
 - `changed`: share of questions that it did not leave as they are;
 - `best_1`, `best_2`: share of questions for which the best sentence, or one of the best two, has an expected word;
-- `refused`: share of questions that would be refused, though the documents answer them.
+- `refused`: share of questions that are refused, though the documents answer them;
+- `answered`: share of questions that are answered in a conversation over documents that do not answer them: the
+  articles of the whole dialogue are left out; `answered_after`: the same if they go just before the question.
 
 `--misses` prints the questions that are not found with the conversation, too.
 """
@@ -24,27 +26,32 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from rag import evidence, llama, spans  # noqa: E402
+from rag import llama, spans  # noqa: E402
+from rag.basis import Basis, find  # noqa: E402
 from rag.embedder import GgufEmbedder  # noqa: E402
 from rag.evaluation import holds, plain  # noqa: E402
-from rag.followup import contextual, weighing  # noqa: E402
 from rag.protocol import source_of  # noqa: E402
-from rag.retrieval import Retriever, trust  # noqa: E402
-from rag.types import Document, Passage, Turn  # noqa: E402
+from rag.retrieval import Retriever  # noqa: E402
+from rag.types import Document, Filter, Passage, Turn  # noqa: E402
 from tests.bench.answers.data import index, read  # noqa: E402
 
 DIALOGUES = Path(__file__).with_name("dialogues.json")
 FOUND = 5
+
+Kind = Literal["first", "alone", "follow-up"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Dialogue = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +60,15 @@ class Result:
 
     split: str
     language: str
-    alone: bool
+    kind: Kind
     question: str
     searched: str
     plain: int | None
     place: int | None
     sentence: int | None
     refused: bool
+    answered: bool
+    answered_after: bool
 
 
 def place_of(passages: Iterable[Passage], document: str, expected: Sequence[str]) -> int | None:
@@ -70,63 +79,56 @@ def place_of(passages: Iterable[Passage], document: str, expected: Sequence[str]
     return None
 
 
-async def weighed(retriever: Retriever, asked: str, passages: Sequence[Passage]) -> list[evidence.Evidence]:
-    best = evidence.rank(asked, passages, evidence.gather(passages))
-    embedder = retriever.embedder
-    if not best or trust(asked, embedder.count(asked)) <= 0.5:
-        return best
-    texts = [evidence.in_passage(sentence, passages) for sentence in best[: evidence.EMBEDDED]]
-    vectors = await embedder.embed([asked, *texts])
-    return evidence.refine(best, [float(cosine) for cosine in vectors[1:] @ vectors[0]])
-
-
-def kept(question: str, passages: Sequence[Passage], best: Sequence[evidence.Evidence], refused: bool) -> Turn:
+def kept(question: str, found: Basis) -> Turn:
     """The turn after an answer that quotes the best sentence, or after a refusal."""
-    if refused:
-        return Turn("", question, "", [source_of(passage) for passage in passages])
-    short = spans.answer_spans(question, best[:1], 1)
-    answer = (f"**{short[0].text}**\n\n" if short else "") + f"“{best[0].text}” [{best[0].passage + 1}]"
-    quoted = replace(passages[best[0].passage], text=best[0].text, start=best[0].start, end=best[0].end)
+    if not found.told:
+        return Turn("", question, "", [source_of(passage) for passage in found.passages])
+    passages, best = found.passages, found.ranked[0]
+    short = spans.answer_spans(question, [best], 1)
+    answer = (f"**{short[0].text}**\n\n" if short else "") + f"“{best.text}” [{best.passage + 1}]"
+    quoted = replace(passages[best.passage], text=best.text, start=best.start, end=best.end)
     sources = [
-        source_of(quoted, True) if place == best[0].passage else source_of(passage)
+        source_of(quoted, True) if place == best.passage else source_of(passage)
         for place, passage in enumerate(passages)
     ]
     return Turn("", question, answer, sources)
 
 
-async def talk(retriever: Retriever, dialogue: dict[str, object], documents: dict[str, str]) -> list[Result]:
+async def talk(retriever: Retriever, dialogue: Dialogue, documents: Mapping[str, str]) -> list[Result]:
+    """The dialogue over all documents, and beside it over those that it is not about."""
     results = []
     history: list[Turn] = []
-    turns = dialogue["turns"]
-    assert isinstance(turns, list)
-    for turn in turns:
+    elsewhere: list[Turn] = []
+    about = {documents[turn.get("title", dialogue["title"])] for turn in dialogue["turns"]}
+    others = Filter(documents=tuple(document for document in documents.values() if document not in about))
+    for turn in dialogue["turns"]:
         question, expected = turn["question"], turn["expected"]
         document = documents[turn.get("title", dialogue["title"])]
-        searched = contextual(question, history)
-        passages = await retriever.search(searched, FOUND)
-        best = await weighed(retriever, weighing(question, searched), passages)
-        refused = evidence.bears(searched, passages, best) < 0.5
-        if history:
-            alone = await retriever.search(question, FOUND)
-            holding = (
-                place
-                for place, sentence in enumerate(best)
-                if passages[sentence.passage].document_id == document and holds(sentence.text, expected)
+        found = await find(retriever, question, history, FOUND)
+        lacking = await find(retriever, question, elsewhere, FOUND, others)
+        alone = await retriever.search(question, FOUND)
+        holding = (
+            place
+            for place, sentence in enumerate(found.ranked)
+            if found.passages[sentence.passage].document_id == document and holds(sentence.text, expected)
+        )
+        results.append(
+            Result(
+                split=dialogue["split"],
+                language=dialogue["language"],
+                kind="first" if not history else "alone" if turn["alone"] else "follow-up",
+                question=question,
+                searched=found.searched,
+                plain=place_of(alone, document, expected),
+                place=place_of(found.passages, document, expected),
+                sentence=next(holding, None),
+                refused=not found.told,
+                answered=lacking.told,
+                answered_after=(await find(retriever, question, history, FOUND, others)).told,
             )
-            results.append(
-                Result(
-                    split=str(dialogue["split"]),
-                    language=str(dialogue["language"]),
-                    alone=turn["alone"],
-                    question=question,
-                    searched=searched,
-                    plain=place_of(alone, document, expected),
-                    place=place_of(passages, document, expected),
-                    sentence=next(holding, None),
-                    refused=refused,
-                )
-            )
-        history.append(kept(question, passages, best, refused))
+        )
+        history.append(kept(question, found))
+        elsewhere.append(kept(question, lacking))
     return results
 
 
@@ -140,6 +142,8 @@ def measure(results: Sequence[Result]) -> dict[str, object]:
     rest = {
         "changed": sum(result.searched != result.question for result in results) / len(results),
         "refused": sum(result.refused for result in results) / len(results),
+        "answered": sum(result.answered for result in results) / len(results),
+        "answered_after": sum(result.answered_after for result in results) / len(results),
     }
     return {"questions": len(results)} | shares | {name: round(value, 3) for name, value in rest.items()}
 
@@ -164,14 +168,14 @@ async def main() -> None:
                 results += await talk(retriever, dialogue, documents)
         store.close()
     await embedder.close()
-    for split, language, alone in product(("dev", "test"), ("en", "ko"), (False, True)):
-        some = [one for one in results if (one.split, one.language, one.alone) == (split, language, alone)]
-        about = {"split": split, "language": language, "kind": "alone" if alone else "follow-up"}
-        print(json.dumps(about | measure(some)), flush=True)
-    for alone in (False, True):
-        some = [one for one in results if one.alone == alone]
-        about = {"split": "all", "language": "all", "kind": "alone" if alone else "follow-up"}
-        print(json.dumps(about | measure(some)), flush=True)
+    for split, language, kind in product(("dev", "test"), ("en", "ko"), KINDS):
+        some = [one for one in results if (one.split, one.language, one.kind) == (split, language, kind)]
+        if some:
+            about = {"split": split, "language": language, "kind": kind}
+            print(json.dumps(about | measure(some)), flush=True)
+    for kind in KINDS:
+        some = [one for one in results if one.kind == kind]
+        print(json.dumps({"split": "all", "language": "all", "kind": kind} | measure(some)), flush=True)
     if options.misses:
         for one in results:
             if one.place is None:

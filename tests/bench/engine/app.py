@@ -32,7 +32,7 @@ from aiohttp import web
 from models import starter
 from rag import llama, probe, service, settings, tuning
 from rag.chat import Chat
-from rag.types import CancelFlag, Message, Passage, Sampling, Token
+from rag.types import EVERYWHERE, CancelFlag, Filter, Message, Passage, Sampling, Token
 from web import pages
 from web.app import create_app
 from web.state import State
@@ -75,7 +75,7 @@ class FixedRetriever:
             for question, rows in json.loads(path.read_text(encoding="utf-8")).items()
         }
 
-    async def search(self, query: str, k: int) -> list[Passage]:
+    async def search(self, query: str, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
         return self._of.get(query, self._of.get("", []))[:k]
 
 

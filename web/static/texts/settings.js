@@ -26,8 +26,8 @@ export default {
     en: 'Sentences of the documents, letter for letter. Nothing can be made up.',
   },
   answers_free_hint: {
-    ko: '모델이 자기 말로 답합니다. 출처에서 확인되지 않은 문장은 표시됩니다. 작은 모델은 자주 틀립니다.',
-    en: 'The model answers in its own words; sentences without support are marked. Small models are often wrong.',
+    ko: '모델이 자기 말로 답합니다. 출처에서 확인되지 않은 문장은 표시됩니다. 작은 모델은 자주 틀립니다. 모델이 모르는 언어의 질문에는 그대로 인용합니다.',
+    en: 'The model answers in its own words; sentences without support are marked. Small models are often wrong. Questions in a language that the model does not know are still quoted.',
   },
   setting_temperature: { ko: '표현의 다양함', en: 'Variety of wording' },
   temperature_exact: { ko: '정확하게', en: 'exact' },
