@@ -142,7 +142,7 @@ def test_unsupported_sentences_are_marked_inside_markdown(driver, scripted) -> N
 
 @in_english
 def test_quotations_show_the_document_letter_for_letter(driver, scripted) -> None:
-    text = "# The *answer* to all questions is 42 | a_b_ `x` [2] **so** “it”"
+    text = "The answer to all questions is *42* or _b_ | `x` [2] “**it**”"
     scripted.parts.store.passages["doc"] = [make_passage(text)]
     scripted.parts.store.documents["doc"] = make_document(text)
     page = Page(driver, scripted.url)
