@@ -1,7 +1,9 @@
 /** The list of stored documents: searched, sorted, and read page by page as it is scrolled. */
 
+import { download } from './download.js';
 import { bytes, when } from './format.js';
 import { label, lang, name, t } from './i18n.js';
+import { addressOf } from './links.js';
 import { MOST } from './selection.js';
 import { fromTemplate } from './template.js';
 import { fillSolutions } from './turn.js';
@@ -240,7 +242,7 @@ class DocumentRow {
     part('.document-delete').addEventListener('click', () => acts.remove(this.#document));
     part('.document-name').addEventListener('click', () => acts.preview?.(this.#document));
     part('.document-name').disabled = !acts.preview;
-    part('.document-download').addEventListener('click', () => download(this.#document.id));
+    part('.document-download').addEventListener('click', () => download(addressOf(this.#document.id, '/original')));
   }
 
   /**
@@ -281,10 +283,3 @@ function relabelled(element, key, values) {
 
 /** A value that is not to be broken between lines. @param {string} text */
 const together = (text) => text.replaceAll(' ', '\u00a0');
-
-/** The one link of the page that saves; rows have none, so that no text can ever become an address. @param {string} id */
-function download(id) {
-  const link = document.getElementById('download');
-  link.href = `documents/${encodeURIComponent(id)}/original`;
-  link.click();
-}

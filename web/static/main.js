@@ -85,7 +85,8 @@ const list = new ConversationList($('sidebar'), {
   onUndo: (id) => keeper.undo(id),
   async onExport(id, kind) {
     keeper.flush();
-    save($('download'), kind, keeper.heads.get(id), await keeper.turns(id));
+    const head = keeper.heads.get(id);
+    if (head) save(kind, head, await keeper.turns(id));
   },
 });
 
