@@ -1,6 +1,6 @@
 /** The list of conversations: open, search, rename, export, delete. */
 
-import { label, name } from './i18n.js';
+import { label, name, write } from './i18n.js';
 import { TalkMenu } from './menu.js';
 import { groups } from './talks.js';
 import { fromTemplate } from './template.js';
@@ -74,7 +74,7 @@ export class ConversationList {
     this.render();
     const count = this.#root.querySelector('.talk-count');
     if (found) label(count, 'talks_found', { n: this.#rows.size });
-    else count.textContent = '';
+    else write(count, '');
   }
 
   #group({ key, heads }) {
@@ -129,6 +129,7 @@ export class ConversationList {
 
   #rename(id) {
     const row = this.#rows.get(id);
+    if (!row) return; // another tab has just deleted it
     const open = row.querySelector('.talk-open');
     const input = fromTemplate('talk-rename-template');
     const before = open.querySelector('.talk-title').textContent;

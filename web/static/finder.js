@@ -1,6 +1,6 @@
 /** The search inside a document: what is typed, how many places there are, and which one is looked at. */
 
-import { label } from './i18n.js';
+import { label, write } from './i18n.js';
 
 /** @typedef {{start: number, end: number}} Range in code points */
 /** @typedef {{places: [number, number][], more: boolean}} Found */
@@ -130,10 +130,8 @@ export class Finder {
 
   #write() {
     const total = this.#places.length;
-    if (!this.#asked) {
-      delete this.#count.dataset.i18n;
-      this.#count.textContent = '';
-    } else if (!total) label(this.#count, 'viewer_none');
+    if (!this.#asked) write(this.#count, '');
+    else if (!total) label(this.#count, 'viewer_none');
     else label(this.#count, this.#more ? 'viewer_count_more' : 'viewer_count', { n: this.#current + 1, total });
   }
 }

@@ -59,6 +59,7 @@ const desk = new Desk($('conversation'), keeper, {
     sources.close();
     follower.follow = true;
     if (desk.shown.isLoading) follower.hold();
+    else follower.release();
     $('announcer').textContent = '';
     composer.draft = desk.draft;
     showState();
