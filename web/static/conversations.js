@@ -2,6 +2,7 @@
 
 import { label, name, write } from './i18n.js';
 import { TalkMenu } from './menu.js';
+import { isComposing } from './shortcuts.js';
 import { groups } from './talks.js';
 import { fromTemplate } from './template.js';
 
@@ -146,8 +147,7 @@ export class ConversationList {
     };
     input.addEventListener('blur', () => end(input.isConnected && document.hasFocus()));
     input.addEventListener('keydown', (event) => {
-      // While an input method composes a syllable, both keys are its own.
-      if (event.isComposing || event.keyCode === 229 || !['Enter', 'Escape'].includes(event.key)) return;
+      if (isComposing(event) || !['Enter', 'Escape'].includes(event.key)) return;
       event.preventDefault();
       end(event.key === 'Enter');
     });

@@ -2,7 +2,9 @@
 
 import { citedIn } from './citations.js';
 import { label, name } from './i18n.js';
-import { citedSpans, inContext, placeOf, pointsIn, relevance, titleOf } from './passages.js';
+import { citedSpans, inContext, placeOf, relevance, titleOf } from './passages.js';
+import { pointsIn } from './points.js';
+import { isComposing } from './shortcuts.js';
 import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
@@ -30,7 +32,7 @@ export class SourcesPanel {
     this.#onOpen = onOpen;
     dialog.querySelector('.close').addEventListener('click', () => this.close());
     dialog.addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape' || event.isComposing) return;
+      if (event.key !== 'Escape' || isComposing(event)) return;
       event.preventDefault();
       this.close();
     });
@@ -47,10 +49,6 @@ export class SourcesPanel {
       dialog.close();
       this.#unfold();
     });
-  }
-
-  get isOpen() {
-    return this.#dialog.open;
   }
 
   /**

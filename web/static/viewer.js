@@ -3,7 +3,7 @@
 import { Finder } from './finder.js';
 import { label, lang, name, write } from './i18n.js';
 import { addressOf, hashOf, originalOf, placeIn } from './links.js';
-import { indexAfter } from './passages.js';
+import { indexAfter } from './points.js';
 import { TextView } from './textview.js';
 
 /** @typedef {{start: number, end: number}} Range in code points */
