@@ -1,6 +1,7 @@
 /** The panel of documents: adds them, follows them in, lists them, and takes files wherever they are dropped. */
 
 import { Deletions } from './deletions.js';
+import { leavable } from './dialog.js';
 import { chosen, dropped, sift } from './files.js';
 import { bytes } from './format.js';
 import { label, lang, name } from './i18n.js';
@@ -94,13 +95,9 @@ export class DocumentsPanel {
         input.value = '';
       });
     }
-    on('.close', () => dialog.close());
     on('.undo-all', () => this.#undo(...this.#deletions.waiting));
     on('.choice-clear', () => this.#parts.selection.clear());
-    dialog.addEventListener('click', (event) => {
-      // Only a click on the backdrop has the dialog itself as its target.
-      if (event.target === dialog) dialog.close();
-    });
+    leavable(dialog);
     dialog.addEventListener('close', () => this.#rest());
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState === 'hidden') this.#deletions.flush({ keepalive: true });

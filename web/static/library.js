@@ -4,9 +4,10 @@ import { download } from './download.js';
 import { bytes, when } from './format.js';
 import { label, lang, name, t } from './i18n.js';
 import { addressOf } from './links.js';
+import { arrange, fillSolutions } from './lists.js';
 import { MOST } from './selection.js';
+import { ownError } from './send.js';
 import { fromTemplate } from './template.js';
-import { fillSolutions } from './turn.js';
 
 /**
  * @typedef {object} StoredDocument
@@ -52,7 +53,7 @@ export async function read(path, fetch = globalThis.fetch) {
   const response = await fetch(path, { headers: { 'Accept-Language': lang() }, cache: 'no-store' }).catch(() => null);
   const body = await response?.json().catch(() => null);
   if (response?.ok && body) return body;
-  throw body?.message ? body : { error_code: '', message: t('list_network'), solutions: [] };
+  throw body?.message ? body : ownError(t('list_network'));
 }
 
 export class Library {
@@ -178,11 +179,7 @@ export class Library {
       row.paint(each, selection, this.#errors.get(each.id));
       return row.element;
     });
-    const wanted = new Set(elements);
-    for (const element of [...this.#list.children]) if (!wanted.has(element)) element.remove();
-    elements.forEach((element, index) => {
-      if (this.#list.children[index] !== element) this.#list.insertBefore(element, this.#list.children[index] ?? null);
-    });
+    arrange(this.#list, elements);
     const known = new Set(this.#shown.map(({ id }) => id));
     for (const id of this.#rows.keys()) if (!known.has(id)) this.#rows.delete(id);
     this.#say(visible);
@@ -204,8 +201,7 @@ export class Library {
     box.hidden = !error;
     if (!error) return;
     box.querySelector('.error-message').textContent = error.message;
-    box.querySelector('.solutions').replaceChildren();
-    fillSolutions(box.querySelector('.solutions'), error.solutions ?? []);
+    fillSolutions(box.querySelector('.solutions'), error.solutions);
   }
 
   #acts(id) {

@@ -1,6 +1,7 @@
 /** The sources of one answer: a column beside the conversation, or a sheet over it where there is no room. */
 
 import { citedIn } from './citations.js';
+import { leavable } from './dialog.js';
 import { label, name } from './i18n.js';
 import { citedSpans, inContext, placeOf, relevance, titleOf } from './passages.js';
 import { pointsIn } from './points.js';
@@ -30,7 +31,7 @@ export class SourcesPanel {
     this.#dialog = dialog;
     this.#list = dialog.querySelector('.source-cards');
     this.#onOpen = onOpen;
-    dialog.querySelector('.close').addEventListener('click', () => this.close());
+    leavable(dialog, () => this.close());
     dialog.addEventListener('keydown', (event) => {
       if (event.key !== 'Escape' || isComposing(event)) return;
       event.preventDefault();
@@ -39,10 +40,6 @@ export class SourcesPanel {
     dialog.addEventListener('cancel', (event) => {
       event.preventDefault();
       this.close();
-    });
-    dialog.addEventListener('click', (event) => {
-      // Only a click on the backdrop has the dialog itself as its target.
-      if (event.target === dialog && dialog.matches(':modal')) this.close();
     });
     this.#wide.addEventListener('change', () => {
       if (!dialog.open) return;
