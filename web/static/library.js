@@ -75,7 +75,7 @@ export class Library {
    * @param {object} parts
    * @param {import('./selection.js').Selection} parts.selection
    * @param {import('./deletions.js').Deletions} parts.deletions
-   * @param {(document: StoredDocument) => void} [parts.onPreview]
+   * @param {(document: StoredDocument) => void} parts.onPreview
    */
   constructor(root, parts) {
     this.#root = root;
@@ -231,13 +231,12 @@ class DocumentRow {
   element = fromTemplate('document-template');
   #document;
 
-  /** @param {{choose: Function, remove: Function, preview?: Function}} acts */
+  /** @param {{choose: Function, remove: Function, preview: Function}} acts */
   constructor(acts) {
     const part = (selector) => this.element.querySelector(selector);
     part('.document-choose').addEventListener('change', () => acts.choose(this.#document));
     part('.document-delete').addEventListener('click', () => acts.remove(this.#document));
-    part('.document-name').addEventListener('click', () => acts.preview?.(this.#document));
-    part('.document-name').disabled = !acts.preview;
+    part('.document-name').addEventListener('click', () => acts.preview(this.#document));
     part('.document-download').addEventListener('click', () => download(addressOf(this.#document.id, '/original')));
   }
 
