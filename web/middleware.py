@@ -14,6 +14,7 @@ from rag.errors import Lang, RagError
 from rag.protocol import preferred_lang
 
 from .keys import SETTINGS
+from .replies import reply
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -54,7 +55,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def error_response(error: RagError, request: web.Request) -> web.Response:
-    response = web.json_response(error.body(lang_of(request)), status=error.status)
+    response = reply(error.body(lang_of(request)), status=error.status)
     if error.code == "HTTP-405":
         response.headers["Allow"] = ", ".join(error.data["allowed"])
     return response

@@ -41,7 +41,7 @@ async def health(request: web.Request) -> web.Response:
         body["loading"] = {"phase": state.phase, "done": done, "total": total}
     if error is not None:
         body["error"] = error.body(lang_of(request))
-    return web.json_response(body, status=503 if status == "error" else 200)
+    return reply(body, status=503 if status == "error" else 200)
 
 
 async def stats(request: web.Request) -> web.Response:
