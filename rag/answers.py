@@ -171,6 +171,11 @@ class Answers:
         """Those of the session that run, or wait to, and that nobody reads."""
         return [answer for answer in self._kept.values() if answer.session_id == session_id and answer.abandoned]
 
+    def forget(self, session_id: str) -> None:
+        """Keep none of the session's answers that have ended."""
+        for answer in [kept for kept in self._kept.values() if kept.session_id == session_id and kept.ended]:
+            self._forget(answer)
+
     def begin(self, question: Question, events: AsyncGenerator[Event, None]) -> Answer:
         """Run `events` to their end, whoever reads them; one of the same id is cancelled and forgotten.
 

@@ -309,6 +309,16 @@ async def test_a_deleted_conversation_is_gone_and_its_id_starts_anew(parts: Part
     assert [len(messages) for messages in parts.generator.prompts] == [2, 2]
 
 
+async def test_an_answer_of_a_deleted_conversation_cannot_be_resumed(client: Client) -> None:
+    async with client.ws_connect("/chat-ws?session_id=s") as socket:
+        await socket.send_json({"type": "message", "message_id": "m", "content": "what is it", "session_id": "s"})
+        while (await socket.receive_json(timeout=10))["type"] != "stream_end":
+            pass
+        await client.delete("/sessions/s")
+        await socket.send_json({"type": "resume", "message_id": "m", "next_index": 0})
+        assert (await socket.receive_json(timeout=10))["error_code"] == "SESSION-003"
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_there_is_no_conversation_of_an_unknown_id(client: Client, method: str) -> None:
     response = await client.request(method, "/sessions/unknown?lang=en")

@@ -36,9 +36,12 @@ async def delete(request: web.Request) -> web.Response:
     An answer that runs and that nobody reads is cancelled; the end of one that is read is waited for.
     """
     session_id = check_session_id(request.match_info["id"])
-    for answer in request.app[ANSWERS].abandoned(session_id):
+    answers = request.app[ANSWERS]
+    for answer in answers.abandoned(session_id):
         answer.cancel()
-    if not await request.app[STATE].ready_chat().sessions.delete(session_id):
+    deleted = await request.app[STATE].ready_chat().sessions.delete(session_id)
+    answers.forget(session_id)
+    if not deleted:
         raise _missing(request)
     return web.Response(status=204)
 
