@@ -241,7 +241,7 @@ def test_hostile_texts_stay_texts(driver, scripted) -> None:
         )
         page.until(lambda: page.idle() and "done" in page.phases()[-1:], 30)
         # Title, file name and passage are shown there.
-        driver.execute_script("Array.from(document.querySelectorAll('#conversation .chip')).at(-1)?.click()")
+        driver.execute_script("Array.from(document.querySelectorAll('#conversation .source-chip')).at(-1)?.click()")
         if number % 20 == 0:
             passages = driver.execute_script(
                 "return Array.from(document.querySelectorAll('#sources-panel .passage'), (one) => one.textContent)"
