@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.browser.page import Page
 
-QUESTIONS = {"ko": "어떤 파일 형식을 읽을 수 있나요?", "en": "Which file types can it read?"}
+QUESTIONS = {"ko": "대화는 얼마나 오래 유지되나요?", "en": "How long does a conversation last?"}
 
 
 def welcome(page: Page) -> None:
