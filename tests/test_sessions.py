@@ -340,11 +340,11 @@ async def test_a_question_over_the_socket_takes_the_place_of_an_earlier_one(part
 
 async def test_deleting_ends_an_answer_that_nobody_reads(parts: Parts, client: Client) -> None:
     await converse(client, "what is the answer", session_id="s")
-    never, begun = asyncio.Event(), asyncio.Event()
+    hold, begun = asyncio.Event(), asyncio.Event()
 
     def wait() -> asyncio.Event:
         begun.set()
-        return never
+        return hold
 
     parts.generator.wait = wait
     async with client.ws_connect("/chat-ws?session_id=s") as socket:
@@ -352,6 +352,9 @@ async def test_deleting_ends_an_answer_that_nobody_reads(parts: Parts, client: C
         await socket.send_json(question)
         await asyncio.wait_for(begun.wait(), 10)
     await until(lambda: client.app[ANSWERS].abandoned("s"))
-    response = await asyncio.wait_for(client.delete("/sessions/s"), 10)
-    assert response.status == 204
+    (abandoned,) = client.app[ANSWERS].abandoned("s")
+    deletion = asyncio.create_task(client.delete("/sessions/s"))
+    await until(lambda: abandoned.question.cancel.is_set())
+    hold.set()
+    assert (await asyncio.wait_for(deletion, 10)).status == 204
     assert (await client.get("/sessions/s")).status == 404
