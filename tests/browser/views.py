@@ -35,6 +35,22 @@ def viewer(page: Page) -> None:
     page.until(lambda: page.shown("viewer-facts") and page.driver.find_elements("css selector", "mark.quote"))
 
 
+def conversations(page: Page) -> None:
+    """The list with the menu of a conversation; on narrow screens it is a drawer."""
+    answer(page)
+    if not page.shown("sidebar"):
+        page.one("sidebar-button").click()
+    page.until(lambda: page.shown("conversation-menu"))
+    page.shown("conversation-menu")[0].click()
+    page.until(lambda: page.shown("conversation-actions"))
+
+
+def editing(page: Page) -> None:
+    """A question that is being put in other words."""
+    answer(page)
+    page.one("edit-button").click()
+
+
 def documents(page: Page) -> None:
     page.one("documents-button").click()
     page.until(lambda: page.shown("document"))
@@ -71,6 +87,8 @@ VIEWS: dict[str, Callable[[Page], None]] = {
     "answer": answer,
     "sources": sources,
     "viewer": viewer,
+    "conversations": conversations,
+    "editing": editing,
     "documents": documents,
     "adding": adding,
     "settings": settings,
