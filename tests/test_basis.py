@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from rag import basis
-from rag.basis import ELSEWHERE, HERE, find
+from rag.basis import ELSEWHERE, ELSEWHERE_UNSPACED, HERE, HERE_UNSPACED, find
 from rag.retrieval import Retriever
 from rag.types import Filter, Turn
 
@@ -48,6 +48,9 @@ async def test_a_follow_up_is_told_more_easily_by_the_document_that_was_cited_la
     history: list[Turn], more: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await odds("Which colours has it?", history, monkeypatch) == [more]
+    assert await odds("그건 무슨 색이야?", history, monkeypatch) == [
+        HERE_UNSPACED if more == HERE else ELSEWHERE_UNSPACED
+    ]
     thanks = Turn("2", "Thanks!", "You are welcome.")
     assert await odds("Which colours has it?", [*history, thanks], monkeypatch) == [more]
 
@@ -55,16 +58,7 @@ async def test_a_follow_up_is_told_more_easily_by_the_document_that_was_cited_la
 @pytest.mark.parametrize(
     ("asked", "again"),
     [
-        ("Which colours and prices?", True),
-        ("Which colours has it?", False),
-        ("And which colours?", False),
-        ("Who?", False),
-    ],
-)
-@pytest.mark.parametrize(
-    ("asked", "again"),
-    [
-        ("Which colours and prices?", True),
+        ("Which pump colours?", True),
         ("Which colours has it?", False),
         ("And which colours?", False),
         ("Who?", False),

@@ -66,7 +66,7 @@ ARROWS: dict[str, set[str]] = {
     "replies": {"errors", "types"},
     "overview": {"ranking", "chunking", "types"},
     "prompt": {"ranking", "chunking", "evidence", "errors", "types"},
-    "basis": {"retrieval", "evidence", "followup", "types"},
+    "basis": {"retrieval", "ranking", "evidence", "followup", "types"},
     "chat": {
         *("protocol", "sessions", "retrieval", "evidence", "basis", "overview", "quoting", "replies", "prompt"),
         *("grounding", "shots", "spans", "figures", "errors", "types"),

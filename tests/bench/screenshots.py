@@ -28,6 +28,7 @@ def shoot(url: str, folder: Path, views: list[str], language: str) -> None:
                 driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
                 page = Page(driver, url)
                 page.dress(theme)
+                page.forget()
                 VIEWS[name](page)
                 driver.save_screenshot(str(folder / f"{name}-{width}-{theme}-{language}.png"))
         finally:

@@ -22,6 +22,13 @@ class Page:
         self.url = url
         self.load()
 
+    def forget(self) -> None:
+        """Load as a browser that was never here."""
+        origin = {"origin": self.url, "storageTypes": "all"}
+        self.driver.get("about:blank")
+        self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", origin)
+        self.load()
+
     def load(self) -> None:
         self.driver.get(f"{self.url}/")
         self.until(lambda: self.status() in ("연결됨", "Connected"), 30)

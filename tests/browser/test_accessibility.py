@@ -27,7 +27,7 @@ def test_no_view_keeps_anyone_out(page: Page, theme: str, axe_script: str) -> No
     found = {}
     for name, show in VIEWS.items():
         page.dress(theme)
-        page.load()
+        page.forget()
         show(page)
         found[name] = axe.violations(page.driver, axe_script)
     assert {name: said for name, said in found.items() if said} == {}

@@ -21,6 +21,7 @@ QUESTION = "what is the answer to all questions"
 # Elements that the texts of an answer and its sources may become, and those that stand around them.
 ALLOWED = set("h2 h3 h4 h5 h6 p ul ol li blockquote hr pre code table tr th td strong em del span bdi div".split())
 ALLOWED |= set("button section article details summary mark i svg path".split())
+TAGS = "return Array.from(document.querySelectorAll('#conversation *, .source-cards *'), (one) => one.localName)"
 SAMPLE = """# Title
 
 A **bold** word, *another*, ~~gone~~, `code *x*` and $a_1 * b_1$ [1].
@@ -141,14 +142,14 @@ def test_unsupported_sentences_are_marked_inside_markdown(driver, scripted) -> N
 
 @in_english
 def test_quotations_show_the_document_letter_for_letter(driver, scripted) -> None:
-    text = "# The *answer* to all questions is 42 | a_b_ `x` [2] **so** “it”"
+    text = "The answer to all questions is *42* or _b_ | `x` [2] “**it**”"
     scripted.parts.store.passages["doc"] = [make_passage(text)]
     scripted.parts.store.documents["doc"] = make_document(text)
     page = Page(driver, scripted.url)
     page.choose("quote")
     page.ask(QUESTION)
     page.until(lambda: page.shown("assistant-message") and page.idle())
-    assert inside(page, ".p:last-child") == [f"“{text}” [1]"]
+    assert inside(page, ".quotation") == [f"“{text}” [1]"]
     assert not inside(page, "em, code, table, ul, p h4")
     assert inside(page, ".citation") == ["[1]"]
 
@@ -220,6 +221,7 @@ def test_hostile_texts_stay_texts(driver, scripted) -> None:
     document.addEventListener('securitypolicyviolation', (event) => window.broken.push(event.blockedURI));"""
     driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": canary})
     assert len(ATTACKS) >= 200
+    driver.set_window_size(1400, 900)  # the sources stand beside the conversation, not over it
     page = Page(driver, scripted.url)
     generator, store = scripted.parts.generator, scripted.parts.store
     seen: set[str] = set()
@@ -238,13 +240,15 @@ def test_hostile_texts_stay_texts(driver, scripted) -> None:
             f"{QUESTION} {attack[:200]}",
         )
         page.until(lambda: page.idle() and "done" in page.phases()[-1:], 30)
-        if number % 40 == 39 or number == len(ATTACKS) - 1:
-            seen |= set(
-                driver.execute_script(
-                    """for (const source of document.querySelectorAll('#conversation details')) source.open = true;
-                    return Array.from(document.querySelectorAll('#conversation *'), (one) => one.localName);"""
-                )
+        # Title, file name and passage are shown there.
+        driver.execute_script("Array.from(document.querySelectorAll('#conversation .chip')).at(-1)?.click()")
+        if number % 20 == 0:
+            passages = driver.execute_script(
+                "return Array.from(document.querySelectorAll('#sources-panel .passage'), (one) => one.textContent)"
             )
+            assert any("all questions is 42" in passage for passage in passages)
+        if number % 40 == 39 or number == len(ATTACKS) - 1:
+            seen |= set(driver.execute_script(TAGS))
             assert set(page.phases()) == {"done"}
             page.one("new-chat-button").click()
             page.until(lambda: page.status() in ("연결됨", "Connected"), 30)

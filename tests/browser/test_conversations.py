@@ -13,6 +13,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from rag import answers
 from rag.errors import RagError
 from tests.browser.page import PHONE, Page, in_english
 
@@ -187,6 +188,34 @@ def test_an_answer_goes_on_while_another_conversation_is_shown(talks: Talks, scr
     talks.open(ASKED)
     talks.until(lambda: talks.texts("assistant-message") == ["The answer is 42 [1]."], 10)
     assert talks.phases() == ["done"]
+
+
+def test_a_reload_in_mid_answer_goes_on_with_it(talks: Talks, scripted) -> None:
+    scripted.hold(2)
+    talks.ask(f"{ASKED} one")
+    talks.until(lambda: talks.texts("assistant-message") == ["The answer"], 10)
+    talks.reload()
+    talks.until(lambda: talks.texts("assistant-message") == ["The answer"], 10)
+    assert not talks.idle()
+    scripted.go()
+    talks.until(talks.idle, 10)
+    assert talks.texts("assistant-message") == ["The answer is 42 [1]."]
+    assert talks.phases() == ["done"]
+    assert len(scripted.parts.generator.prompts) == 1
+
+
+def test_an_answer_that_ended_while_the_page_was_away_is_fetched(talks: Talks, scripted, monkeypatch) -> None:
+    monkeypatch.setattr(answers, "KEEP", 0.0)
+    scripted.hold(2)
+    talks.ask(f"{ASKED} one")
+    talks.until(lambda: talks.texts("assistant-message") == ["The answer"], 10)
+    address = f"{scripted.url}/sessions/{talks.session()}"
+    talks.driver.get("about:blank")
+    scripted.go()
+    talks.until(lambda: status_of(address) == 200, 10)
+    talks.driver.back()
+    talks.until(lambda: talks.texts("assistant-message") == ["The answer is 42 [1]."], 10)
+    talks.until(lambda: talks.phases() == ["done"], 10)
 
 
 def test_tabs_share_the_list_and_lose_no_turn_of_a_conversation(talks: Talks, scripted) -> None:

@@ -273,8 +273,10 @@ def test_a_conversation_asks_only_the_documents_chosen(panel: Page, scripted: Sc
     assert panel.one("chosen").text == "Asking 2 documents"
     panel.driver.refresh()
     panel.until(lambda: panel.one("chosen").text == "Asking 2 documents", 10)
+    panel.ask("alpha")
+    panel.until(lambda: "done" in panel.phases(), 20)
     panel.one("new-chat-button").click()
-    assert not panel.shown("chosen")
+    panel.until(lambda: not panel.shown("chosen"), 5)
     panel.driver.refresh()
     opened(panel)
     panel.all("document-choose")[0].click()
@@ -285,9 +287,9 @@ def test_a_conversation_asks_only_the_documents_chosen(panel: Page, scripted: Sc
 
 @in_english
 def test_a_question_finds_only_what_the_chosen_documents_hold(panel: Page, scripted: Scripted) -> None:
-    other = make_document("the answer to all questions is 43", "other", source="other.md")
+    other = make_document("the answer to all questions is 43", "other", source="other.md", title="Other")
     scripted.parts.store.documents["other"] = other
-    scripted.parts.store.passages["other"] = [make_passage(other.text, document_id="other")]
+    scripted.parts.store.passages["other"] = [make_passage(other.text, document_id="other", title="Other")]
     panel.driver.refresh()
     opened(panel)
     panel.until(lambda: names(panel) == ["other.md", "doc.md"], 10)
@@ -297,8 +299,8 @@ def test_a_question_finds_only_what_the_chosen_documents_hold(panel: Page, scrip
     panel.until(panel.idle, 20)
     panel.until(lambda: "done" in panel.phases(), 20)
     found = panel.driver.execute_script("return document.getElementById('conversation').textContent")
-    assert "43" in found
-    assert "42" not in found
+    assert "[1] Other" in found
+    assert "Title" not in found
 
 
 def names_of(scripted: Scripted) -> list[str]:

@@ -1,5 +1,6 @@
 """The page in a real browser against a real server. Assertions are about structure: a small model may say anything."""
 
+import itertools
 import json
 import time
 from urllib.parse import urlsplit
@@ -48,7 +49,8 @@ def test_question_streams_an_answer_with_sources_that_open(page: Page, question:
     assert page.one("assistant-message").text.strip()
     lengths = page.driver.execute_script("return window.lengths")
     assert len(set(lengths)) >= parts, "the answer came at once instead of streaming"
-    assert lengths == sorted(lengths)
+    # Marks such as ** go as soon as they are whole.
+    assert all(after >= before - 4 for before, after in itertools.pairwise(lengths))
 
     sources = page.shown("source")
     assert sources

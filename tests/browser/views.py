@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.browser.page import Page
 
-QUESTIONS = {"ko": "어떤 파일 형식을 읽을 수 있나요?", "en": "Which file types can it read?"}
+QUESTIONS = {"ko": "대화는 얼마나 오래 유지되나요?", "en": "How long does a conversation last?"}
 
 
 def welcome(page: Page) -> None:
@@ -50,13 +51,16 @@ def stats(page: Page) -> None:
 
 
 def adding(page: Page) -> None:
-    """A file that cannot be read, a document that is deleted but may come back, and one that is chosen."""
+    """A file that cannot be read, a document of its own that is deleted but may come back, and one that is chosen."""
     documents(page)
+    stored = len(page.all("document"))
     with tempfile.TemporaryDirectory() as folder:
-        broken = Path(folder) / "broken.pdf"
+        broken, note = Path(folder) / "broken.pdf", Path(folder) / "note.txt"
         broken.write_bytes(b"%PDF-1.4 broken")
-        page.one("file-input").send_keys(str(broken))
+        note.write_text(f"A note, taken at {time.time()}.")
+        page.one("file-input").send_keys(f"{broken}\n{note}")
         page.until(lambda: [job for job in page.shown("job") if job.get_attribute("data-state") == "failed"])
+        page.until(lambda: len(page.all("document")) > stored)
     page.all("document-choose")[1].click()
     page.all("document-delete")[0].click()
     page.until(lambda: page.shown("undo"))

@@ -254,9 +254,9 @@ test('an unfinished end is shown as what it will most likely be', () => {
   assert.deepEqual(open('a [b](https://x.ex'), [['paragraph', 'a ', ['link', 'b']]]);
   assert.deepEqual(open('| a | b')[0][0], 'table');
   assert.deepEqual(open('| a | b |\n|--')[0][0], 'table');
-  assert.deepEqual(open('a\n``'), [['paragraph', 'a\n']]);
+  assert.deepEqual(open('a\n``'), [['paragraph', 'a']]);
   assert.deepEqual(open('```py\nx\n``'), [['code', { language: 'py' }, 'x\n']]);
-  assert.deepEqual(open('a\n1'), [['paragraph', 'a\n']]);
+  assert.deepEqual(open('a\n1'), [['paragraph', 'a']]);
 });
 
 /** Numbers that look random and are the same each time. */

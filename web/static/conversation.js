@@ -1,24 +1,20 @@
-/** One conversation: its session, its connection, its turns, and the element that shows them. */
+/** One conversation: what was asked and answered in it, what is kept of that, and what the server still knows. */
 
 import { Context } from './context.js';
-import { Hint } from './hint.js';
-import { lang } from './i18n.js';
+import { Exchange } from './exchange.js';
 import { Log } from './log.js';
-import { ChatSocket, newId, socketUrl } from './socket.js';
-import { hasEnded, newAnswer, reduce, stop } from './stream.js';
+import { newId } from './socket.js';
+import { hasEnded, newAnswer } from './stream.js';
 import { isKnown, settled, told } from './talks.js';
-import { fromTemplate } from './template.js';
 import { Turn } from './turn.js';
-import { Watchdog } from './watchdog.js';
 
-/** @typedef {import('./socket.js').ConnectionState} ConnectionState */
 /** @typedef {import('./talks.js').Kept} Kept */
 
 /**
  * @typedef {object} Parts
  * @property {(turn: Turn) => void} touch paints the turn in the next frame
  * @property {() => boolean} isReady whether the model can be asked
- * @property {() => {answers?: string}} settings how the person wants answers
+ * @property {() => object|undefined} options how the person wants answers, for the next question
  * @property {() => void} onChange the connection, what is running or what there is has changed
  * @property {(turn: Turn) => void} onEnd an answer has ended
  * @property {(turn: Turn, now: boolean) => void} keep the turn is to be kept; `now`: others should know at once
@@ -27,25 +23,14 @@ import { Watchdog } from './watchdog.js';
  * @property {(answer: import('./stream.js').Answer, number: number) => void} onCite a source of an answer is to be shown
  */
 
-/** A connection that has been silent for so long is not trusted when the network or the tab comes back. */
-const DOUBTFUL_MS = 5_000;
-
 export class Conversation {
   /** Whether what was kept of it is still to come. */
   isLoading = false;
   #parts;
-  #socket;
+  #exchange;
   #context;
   #log = new Log((answer) => this.#newTurn(answer));
-  /** Turns whose answers have not ended, in the order they were asked; one at a time is with the server. @type {Turn[]} */
-  #live = [];
-  #reconnectWhenIdle = false;
   #looking = null;
-  #isClosed = false;
-  /** Answers that were stopped while the server could not be told. @type {string[]} */
-  #unwanted = [];
-  #hint = new Hint();
-  #watchdog = new Watchdog({ onSilence: () => this.#onSilence() });
 
   /**
    * @param {string} session
@@ -55,10 +40,15 @@ export class Conversation {
     this.session = session;
     this.#parts = parts;
     this.#context = new Context(session);
-    this.#socket = new ChatSocket({
-      url: () => socketUrl(document.baseURI, { session, lang: lang() }),
-      onState: (state) => this.#onState(state),
-      onEvent: (event) => this.#onEvent(event),
+    this.#exchange = new Exchange(session, {
+      touch: parts.touch,
+      isReady: parts.isReady,
+      mayAsk: () => this.#mayAsk(),
+      more: (turn) => ({ replaces: this.#log.about(turn).replaces || undefined, options: parts.options() }),
+      onChange: parts.onChange,
+      onSent: (turn) => parts.keep(turn, true),
+      onProgress: (turn) => parts.keep(turn, hasEnded(turn.answer)),
+      onEnd: (turn) => this.#onEnd(turn),
     });
   }
 
@@ -66,14 +56,12 @@ export class Conversation {
     return this.#log.element;
   }
 
-  /** @returns {ConnectionState} */
   get state() {
-    return this.#socket.state;
+    return this.#exchange.state;
   }
 
-  /** When the next attempt to connect is due; 0 where none is. */
   get retryAt() {
-    return this.#socket.retryAt;
+    return this.#exchange.retryAt;
   }
 
   get isEmpty() {
@@ -81,11 +69,11 @@ export class Conversation {
   }
 
   get isRunning() {
-    return this.#live.length > 0;
+    return this.#exchange.isRunning;
   }
 
   get isStopping() {
-    return Boolean(this.#live[0]?.stopping);
+    return this.#exchange.isStopping;
   }
 
   // ---------------------------------------------------------------- asking
@@ -94,7 +82,7 @@ export class Conversation {
   ask(question) {
     const turn = this.#add(question, { at: this.#nextTime(), anew: this.#log.hasEnded });
     this.#parts.keep(turn, true);
-    this.#run(turn);
+    this.#exchange.add(turn);
   }
 
   /**
@@ -111,7 +99,7 @@ export class Conversation {
       turn.begin(newAnswer(newId(), question));
       about.sent = false;
       this.#parts.keep(turn, true);
-      return this.#run(turn);
+      return this.#exchange.add(turn);
     }
     const gone = this.#log.turns.slice(this.#log.turns.indexOf(turn));
     const kept = gone.map((other) => this.#log.record(other));
@@ -123,7 +111,7 @@ export class Conversation {
     this.#parts.swap([this.#log.record(again)], kept.map(({ id }) => id));
     again.element.tabIndex = -1;
     again.element.focus({ preventScroll: true }); // the button that was pressed is gone
-    this.#run(again);
+    this.#exchange.add(again);
   }
 
   /** @param {string} question @param {Partial<Kept>} about @returns {Turn} */
@@ -131,12 +119,6 @@ export class Conversation {
     const answer = newAnswer(newId(), question);
     const rest = { talk: this.session, id: newId(), tab: this.#parts.tab, sent: false, anew: false, replaces: '', instead: [] };
     return this.#log.add({ ...rest, ...about, answer });
-  }
-
-  /** @param {Turn} turn */
-  #run(turn) {
-    this.#live.push(turn);
-    this.pump();
   }
 
   /** Later than all before, even where the clock was set back. */
@@ -156,70 +138,16 @@ export class Conversation {
 
   /** Takes a turn off the page; what runs of it is cancelled. @param {Turn} turn */
   #leave(turn) {
-    if (turn.sent && this.#live.includes(turn)) this.#socket.cancel(turn.answer.messageId);
-    this.#live = this.#live.filter((other) => other !== turn);
+    this.#exchange.drop(turn);
     this.#log.remove(turn);
   }
 
-  /** Hands the next question to the server when everything is ready for it, and says what the others wait for. */
-  pump() {
-    for (const turn of this.#live) {
-      if (turn.sent) continue;
-      const { messageId, question: content } = turn.answer;
-      if (this.#withServer()) turn.waitsFor = 'turn';
-      else if (this.state !== 'open') turn.waitsFor = 'connection';
-      else if (!this.#parts.isReady()) turn.waitsFor = 'model';
-      else if (this.#looking) turn.waitsFor = 'connection';
-      else if (this.#log.hasContext && !this.#context.left) {
-        turn.waitsFor = 'connection';
-        this.look();
-      } else {
-        const replaces = this.#log.about(turn).replaces || undefined;
-        const options = this.#parts.options();
-        turn.sent = this.#socket.ask({ messageId, content, sessionId: this.session, replaces, options });
-        if (turn.sent) this.#parts.keep(turn, true);
-      }
-    }
-    this.#changed(...this.#live);
-  }
-
-  /** Stops the oldest answer; the next question, if there is one, then has its turn. */
-  stop() {
-    const turn = this.#live[0];
-    if (!turn || turn.stopping) return;
-    if (!turn.sent || this.state !== 'open') {
-      if (turn.sent) this.#unwanted.push(turn.answer.messageId);
-      return this.#progress(turn, stop(turn.answer));
-    }
-    turn.stopping = this.#socket.cancel(turn.answer.messageId);
-    this.#changed(turn);
-  }
-
-  #withServer() {
-    return this.#live.find((turn) => turn.sent);
-  }
-
-  /** Takes over a turn's new state. @param {Turn} turn @param {import('./stream.js').Answer} answer */
-  #progress(turn, answer) {
-    turn.answer = answer;
-    this.#changed(turn);
-    this.#parts.keep(turn, hasEnded(answer));
-    if (!hasEnded(answer)) return;
-    turn.paint(); // not a frame later: the answer and the buttons should agree
-    this.#live = this.#live.filter((other) => other !== turn);
+  #onEnd(turn) {
     this.#settle(turn);
     this.#context.used();
     this.#context.onDue(() => this.look());
     this.#parts.onEnd(turn);
-    if (answer.phase === 'interrupted') this.look();
-    if (this.#reconnectWhenIdle && !this.#withServer()) this.reconnect();
-    this.pump();
-  }
-
-  #changed(...turns) {
-    for (const turn of turns) this.#parts.touch(turn);
-    this.#watch();
-    this.#parts.onChange();
+    if (turn.answer.phase === 'interrupted') this.look();
   }
 
   // ---------------------------------------------------------------- what was said before
@@ -235,7 +163,7 @@ export class Conversation {
     this.#leave(turn);
     for (const kept of instead) this.#log.add(kept);
     this.#parts.swap(instead, [id]);
-    this.#changed();
+    this.#parts.onChange();
   }
 
   /** @param {Turn} turn @returns {Kept|null} */
@@ -251,15 +179,15 @@ export class Conversation {
     this.isLoading = true;
     const kept = await reading;
     this.isLoading = false;
-    this.#changed();
-    await this.#log.restore(kept, (turn) => this.#adopt(turn), () => !this.#isClosed);
-    if (this.#log.hasContext && !this.#isClosed) await this.look();
+    this.#parts.onChange();
+    await this.#log.restore(kept, (turn) => this.#adopt(turn), () => !this.#exchange.isClosed);
+    if (this.#log.hasContext && !this.#exchange.isClosed) await this.look();
   }
 
   /** Takes over what another tab has kept. @param {Kept[]} kept */
   async sync(kept) {
     const ids = new Set(kept.map(({ id }) => id));
-    const isLive = (turn) => this.#live.includes(turn);
+    const isLive = (turn) => this.#exchange.has(turn);
     for (const turn of this.#log.turns) {
       if (!ids.has(this.#log.about(turn).id) && !isLive(turn)) this.#leave(turn);
     }
@@ -270,7 +198,7 @@ export class Conversation {
       if (turn) this.#leave(turn);
       this.#adopt(this.#log.add(one));
     }
-    this.#changed();
+    this.#parts.onChange();
   }
 
   /** A turn that was kept: what had not ended goes on. @param {Turn} turn */
@@ -278,10 +206,11 @@ export class Conversation {
     const { sent, tab } = this.#log.about(turn);
     const { answer } = turn;
     if (hasEnded(answer)) this.#settle(turn);
-    else if (tab === this.#parts.tab && !answer.started) this.#live.push(turn);
-    else if (sent) this.resumeAnswer(turn);
+    else if (tab === this.#parts.tab && !answer.started) this.#exchange.add(turn);
+    else if (sent) this.#exchange.resumeAnswer(turn);
     else turn.answer = settled(answer);
-    this.#changed(turn);
+    this.#parts.touch(turn);
+    this.#parts.onChange();
   }
 
   // ---------------------------------------------------------------- what the server still knows
@@ -291,7 +220,7 @@ export class Conversation {
     this.#looking ??= this.#context.look();
     const known = await this.#looking;
     this.#looking = null;
-    if (this.#isClosed) return;
+    if (this.#exchange.isClosed) return;
     if (known === null && this.#log.hasContext) this.#log.end();
     for (const one of known ?? []) {
       const turn = this.#log.turns.find(({ answer }) => answer.messageId === one.message_id);
@@ -307,84 +236,41 @@ export class Conversation {
     this.#parts.keep(this.#log.add(about), true);
   }
 
+  /** Whether the next question can go out: after a while, the server is asked first whether it still knows the others. */
+  #mayAsk() {
+    if (!this.#looking && this.#log.hasContext && !this.#context.left) this.look();
+    return !this.#looking;
+  }
+
   // ---------------------------------------------------------------- the connection
 
+  pump() {
+    this.#exchange.pump();
+  }
+
+  stop() {
+    this.#exchange.stop();
+  }
+
   connect() {
-    if (!this.#isClosed) this.#socket.connect();
+    this.#exchange.connect();
   }
 
   reconnect() {
-    this.#reconnectWhenIdle = false;
-    this.#socket.reconnect();
+    this.#exchange.reconnect();
   }
 
-  /** The server learns the language in the handshake; a running answer may finish first. */
   reconnectSoon() {
-    if (this.#withServer()) this.#reconnectWhenIdle = true;
-    else this.reconnect();
+    this.#exchange.reconnectSoon();
+  }
+
+  wake() {
+    this.#exchange.wake();
   }
 
   /** Leaves for good; a running answer is cancelled. */
   close() {
-    this.#isClosed = true;
     this.#context.close();
-    const turn = this.#withServer();
-    if (turn) this.#socket.cancel(turn.answer.messageId);
-    this.#live = [];
-    this.#watch();
-    this.#socket.close();
-  }
-
-  /** The network or the tab is back: connects at once, anew where the connection says nothing. */
-  wake() {
-    if (this.#watchdog.silence > DOUBTFUL_MS) this.reconnect();
-    else this.connect();
-  }
-
-  /** Goes on with an answer that another page, such as this one before it was loaded anew, began to receive. @param {Turn} turn */
-  resumeAnswer(turn) {
-    turn.answer = { ...turn.answer, started: true };
-    turn.sent = true;
-    this.#live.push(turn);
-    if (this.state === 'open') this.#goOn(turn);
-    this.#changed(turn);
-  }
-
-  #onState(state) {
-    if (state === 'open') {
-      for (const messageId of this.#unwanted.splice(0)) this.#socket.cancel(messageId);
-      for (const turn of this.#live) if (turn.sent) this.#goOn(turn);
-    }
-    this.pump();
-  }
-
-  /** After a break. A question may not have arrived; the server answers one that it knows only once. @param {Turn} turn */
-  #goOn(turn) {
-    const { messageId, started, next } = turn.answer;
-    if (started) this.#socket.resume(messageId, next);
-    else turn.sent = false;
-    if (started && turn.stopping) this.#socket.cancel(messageId);
-  }
-
-  /** Says what is the matter while an answer is awaited. */
-  #watch() {
-    const turn = this.#withServer();
-    this.#watchdog.watch(Boolean(turn));
-    const trouble = this.#watchdog.isSilent ? 'hint_silent' : this.state === 'open' ? null : 'hint_lost';
-    this.#hint.show(turn?.element, trouble);
-  }
-
-  /** The server may be slow, or the connection be dead without either end knowing: a new one does no harm and tells. */
-  #onSilence() {
-    this.#watch();
-    if (this.state === 'open') this.reconnect();
-  }
-
-  #onEvent(event) {
-    this.#watchdog.sign();
-    this.#watch();
-    const turn =
-      event.message_id === 'unknown' ? this.#withServer() : this.#live.find(({ answer }) => answer.messageId === event.message_id);
-    if (turn?.sent) this.#progress(turn, reduce(turn.answer, event));
+    this.#exchange.close();
   }
 }

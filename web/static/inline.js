@@ -19,7 +19,7 @@ const PIECE = 1_000;
 const SPECIAL = /[\\`*_~[<$“]|!\[|https?:\/\//g;
 const SPACE = /\s/u;
 /** What may become a marker with the next token is not shown before. */
-const HELD = /(?:[*_~`\\]|!?\[\d{0,3})+$/;
+const HELD = /(?:[*_~`\\\n]|!?\[\d{0,3})+$/;
 const CITATION = /\[(\d{1,3})\]/y;
 const QUOTED = /”\s?\[\d{1,3}\]/y;
 const ESCAPED = /[!-/:-@[-`{-~]/;

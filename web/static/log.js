@@ -78,8 +78,11 @@ export class Log {
    */
   settle(turn, onBack) {
     const about = this.about(turn);
-    if (isKnown(turn.answer)) Object.assign(about, { instead: [], replaces: '' });
-    else if (about.instead.length && !this.#earlier.has(turn)) {
+    this.#earlier.get(turn)?.remove();
+    this.#earlier.delete(turn);
+    // Of one that was interrupted, the server may know nothing.
+    if (isKnown(turn.answer) && turn.answer.phase !== 'interrupted') Object.assign(about, { instead: [], replaces: '' });
+    else if (about.instead.length) {
       const offer = fromTemplate('earlier-template');
       offer.querySelector('button').addEventListener('click', onBack);
       turn.element.after(offer);

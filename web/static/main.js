@@ -114,6 +114,7 @@ function ask(question) {
 
 function newChat() {
   desk.showNew();
+  selection.clear();
   sidebar.closeDrawer();
   composer.focus();
 }
