@@ -28,7 +28,7 @@ HELP: dict[Lang, str] = {"ko": "도움말", "en": "Help"}
 
 
 async def index(request: web.Request) -> web.Response:
-    variables = {"sheets": _sheets(), "modules": _modules(), "endings": loaders.SUPPORTED}
+    variables = {"sheets": SHEETS, "modules": _modules(), "endings": loaders.SUPPORTED}
     return _page("index.html", request, {"version": request.app[VERSION], **variables})
 
 
@@ -51,11 +51,6 @@ def _page(template: str, request: web.Request, variables: dict[str, Any]) -> web
     response = aiohttp_jinja2.render_template(template, request, {"lang": lang_of(request), **variables})
     response.headers["Cache-Control"] = "no-cache"
     return response
-
-
-@functools.cache
-def _sheets() -> list[str]:
-    return [f"styles/{name}.css" for name in SHEETS if (STATIC / "styles" / f"{name}.css").is_file()]
 
 
 @functools.cache

@@ -78,6 +78,33 @@ test('after a while it is gone for good, here and on the server', async () => {
   assert.deepEqual([gone, await history.heads(), await history.turns('s'), keeper.heads.size], [['s'], [], [], 0]);
 });
 
+test('what another tab has brought back stays', async () => {
+  keeper.keep('s', {}, () => kept('s', '1', 50, 'q'), true);
+  keeper.delete('s');
+  await settle();
+  await history.change({ id: 's', head: { deleted: undefined } });
+  channel.onmessage({ data: 's' });
+  await settle();
+  mock.timers.tick(UNDO_MS);
+  keeper.leave();
+  await settle();
+  assert.deepEqual([gone, (await history.heads()).length], [[], 1]);
+});
+
+test('an answer that was still being kept does not bring back what was deleted, here or in another tab', async () => {
+  for (const id of ['s', 't']) keeper.keep(id, {}, () => kept(id, '1', 50, 'q'), true);
+  keeper.delete('s');
+  await settle();
+  mock.timers.tick(UNDO_MS - 500);
+  for (const id of ['s', 't']) keeper.keep(id, {}, () => kept(id, '1', 50, 'q'), false);
+  await history.remove('t');
+  channel.onmessage({ data: 't' });
+  await settle();
+  mock.timers.tick(5_000);
+  await settle();
+  assert.deepEqual([gone, await history.heads()], [['s'], []]);
+});
+
 test('a page that leaves writes what waits and ends what was deleted', async () => {
   keeper.keep('s', {}, () => kept('s', '1', 50, 'q'), true);
   await settle();

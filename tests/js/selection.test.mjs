@@ -6,7 +6,7 @@ import { MOST, Selection, remembered } from '../../web/static/selection.js';
 test('a document is chosen and left out again, and each change is told', () => {
   const selection = new Selection();
   let told = 0;
-  const end = selection.subscribe(() => told++);
+  selection.subscribe(() => told++);
   assert.ok(selection.toggle('a', 'A.md'));
   selection.toggle('b', 'B.md');
   assert.deepEqual(selection.get(), [{ id: 'a', name: 'A.md' }, { id: 'b', name: 'B.md' }]);
@@ -15,9 +15,6 @@ test('a document is chosen and left out again, and each change is told', () => {
   selection.clear();
   selection.clear();
   assert.deepEqual([selection.size, told], [0, 4]);
-  end();
-  selection.toggle('c', 'C.md');
-  assert.equal(told, 4);
 });
 
 test('no more can be chosen than a message may name', () => {

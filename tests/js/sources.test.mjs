@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { citedSpans, claimsOf, inContext, indexAfter, placeOf, pointsIn, relevance } from '../../web/static/passages.js';
+import { citedSpans, claimsOf, inContext, placeOf, relevance } from '../../web/static/passages.js';
+import { indexAfter, pointsIn } from '../../web/static/points.js';
 
 const text = `${'🙂'.repeat(400)}보증은 24개월입니다.${'끝'.repeat(400)}`;
 const source = {

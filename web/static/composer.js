@@ -1,12 +1,11 @@
 /** The question box: its length, its counter, and what its keys do. */
 
 import { label } from './i18n.js';
+import { pointsIn } from './points.js';
+import { isComposing } from './shortcuts.js';
 
 export const MAX_LENGTH = 10_000;
-export const COUNT_FROM = 9_000;
-
-/** Code points, as the server counts them; UTF-16 units only while they cannot reach the limit. */
-export const lengthOf = (text) => (text.length < COUNT_FROM ? text.length : [...text].length);
+const COUNT_FROM = 9_000;
 
 export class Composer {
   #form;
@@ -44,7 +43,7 @@ export class Composer {
   }
 
   #edited() {
-    const n = lengthOf(this.#input.value.trim());
+    const n = pointsIn(this.#input.value.trim());
     const over = n - MAX_LENGTH;
     const counter = document.getElementById('counter');
     counter.hidden = n < COUNT_FROM;
@@ -58,7 +57,7 @@ export class Composer {
 
   #send() {
     const question = this.#input.value.trim();
-    const n = lengthOf(question);
+    const n = pointsIn(question);
     if (n === 0 || n > MAX_LENGTH) return;
     this.#parts.onAsk(question);
     this.draft = '';
@@ -67,8 +66,7 @@ export class Composer {
   }
 
   #pressed(event) {
-    // While an input method composes a syllable, Enter and Escape are its own; some browsers only say so with 229.
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isComposing(event)) return;
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault();
       this.#send();

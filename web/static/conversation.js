@@ -185,7 +185,8 @@ export class Conversation {
   }
 
   /** Takes over what another tab has kept. @param {Kept[]} kept */
-  async sync(kept) {
+  sync(kept) {
+    if (this.#exchange.isClosed) return;
     const ids = new Set(kept.map(({ id }) => id));
     const isLive = (turn) => this.#exchange.has(turn);
     for (const turn of this.#log.turns) {

@@ -1,7 +1,8 @@
 /** The list of conversations: open, search, rename, export, delete. */
 
-import { label, name } from './i18n.js';
+import { label, name, write } from './i18n.js';
 import { TalkMenu } from './menu.js';
+import { isComposing } from './shortcuts.js';
 import { groups } from './talks.js';
 import { fromTemplate } from './template.js';
 
@@ -74,7 +75,7 @@ export class ConversationList {
     this.render();
     const count = this.#root.querySelector('.talk-count');
     if (found) label(count, 'talks_found', { n: this.#rows.size });
-    else count.textContent = '';
+    else write(count, '');
   }
 
   #group({ key, heads }) {
@@ -129,6 +130,7 @@ export class ConversationList {
 
   #rename(id) {
     const row = this.#rows.get(id);
+    if (!row) return; // another tab has just deleted it
     const open = row.querySelector('.talk-open');
     const input = fromTemplate('talk-rename-template');
     const before = open.querySelector('.talk-title').textContent;
@@ -145,8 +147,7 @@ export class ConversationList {
     };
     input.addEventListener('blur', () => end(input.isConnected && document.hasFocus()));
     input.addEventListener('keydown', (event) => {
-      // While an input method composes a syllable, both keys are its own.
-      if (event.isComposing || event.keyCode === 229 || !['Enter', 'Escape'].includes(event.key)) return;
+      if (isComposing(event) || !['Enter', 'Escape'].includes(event.key)) return;
       event.preventDefault();
       end(event.key === 'Enter');
     });

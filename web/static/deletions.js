@@ -1,8 +1,10 @@
 /** Deleting that can be undone: a document is out of sight at once, and is deleted when the time to undo is over. */
 
 import { lang, t } from './i18n.js';
+import { addressOf } from './links.js';
+import { ownError } from './send.js';
 
-/** @typedef {import('./uploads.js').ErrorBody} ErrorBody */
+/** @typedef {import('./send.js').ErrorBody} ErrorBody */
 /** @typedef {{id: string, name: string, wasChosen?: boolean}} Doomed */
 
 export const UNDO_MS = 10_000;
@@ -14,7 +16,7 @@ export const UNDO_MS = 10_000;
  */
 export async function deleteDocument(id, { keepalive = false } = {}, fetch = globalThis.fetch) {
   try {
-    const response = await fetch(`documents/${encodeURIComponent(id)}`, {
+    const response = await fetch(addressOf(id), {
       method: 'DELETE',
       keepalive,
       headers: { 'Accept-Language': lang() },
@@ -22,9 +24,9 @@ export async function deleteDocument(id, { keepalive = false } = {}, fetch = glo
     // Somebody else was faster.
     if (response.ok || response.status === 404) return null;
     const body = await response.json().catch(() => null);
-    return body?.message ? body : { error_code: '', message: t('delete_refused', { status: String(response.status) }), solutions: [] };
+    return body?.message ? body : ownError(t('delete_refused', { status: String(response.status) }));
   } catch {
-    return { error_code: '', message: t('delete_network'), solutions: [] };
+    return ownError(t('delete_network'));
   }
 }
 

@@ -1,6 +1,7 @@
 /** The panel of documents: adds them, follows them in, lists them, and takes files wherever they are dropped. */
 
 import { Deletions } from './deletions.js';
+import { leavable } from './dialog.js';
 import { chosen, dropped, sift } from './files.js';
 import { bytes } from './format.js';
 import { label, lang, name } from './i18n.js';
@@ -21,6 +22,7 @@ export class DocumentsPanel {
   #progress;
   #library;
   #deletions;
+  #supported;
   #stream = new JobStream((event) => this.#saw(event));
   #refreshing = 0;
 
@@ -30,13 +32,13 @@ export class DocumentsPanel {
    * @param {HTMLElement} parts.opener shows that files are on their way
    * @param {import('./selection.js').Selection} parts.selection
    * @param {() => void} parts.onChange documents were added or deleted; not more than once in a while
-   * @param {(document: import('./library.js').StoredDocument) => void} [parts.onPreview]
+   * @param {(document: import('./library.js').StoredDocument) => void} parts.onPreview
    */
   constructor(dialog, parts) {
     this.#dialog = dialog;
     this.#parts = parts;
-    const supported = new Set(dialog.querySelector('.choose-files').accept.split(','));
-    this.#uploads = new Uploads(supported, {
+    this.#supported = new Set(dialog.querySelector('.choose-files').accept.split(','));
+    this.#uploads = new Uploads(this.#supported, {
       seen: stored('localStorage', 'jobs-seen') ?? '',
       onChange: () => this.#changed(),
       onStored: () => this.#refresh(),
@@ -50,7 +52,7 @@ export class DocumentsPanel {
       onEnd: (document, error) => this.#deleted(document, error),
     });
     this.#library = new Library(dialog, { ...parts, deletions: this.#deletions });
-    this.#listen(supported);
+    this.#listen();
     parts.selection.subscribe(() => this.#showChosen());
     this.#stream.open(); // what was running before this page was opened is shown again
   }
@@ -80,10 +82,7 @@ export class DocumentsPanel {
     this.#stream.open();
   }
 
-  #supported;
-
-  #listen(supported) {
-    this.#supported = supported;
+  #listen() {
     const dialog = this.#dialog;
     const on = (selector, run) => dialog.querySelector(selector).addEventListener('click', run);
     for (const kind of ['files', 'folder']) {
@@ -94,13 +93,9 @@ export class DocumentsPanel {
         input.value = '';
       });
     }
-    on('.close', () => dialog.close());
     on('.undo-all', () => this.#undo(...this.#deletions.waiting));
     on('.choice-clear', () => this.#parts.selection.clear());
-    dialog.addEventListener('click', (event) => {
-      // Only a click on the backdrop has the dialog itself as its target.
-      if (event.target === dialog) dialog.close();
-    });
+    leavable(dialog);
     dialog.addEventListener('close', () => this.#rest());
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState === 'hidden') this.#deletions.flush({ keepalive: true });

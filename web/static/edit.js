@@ -1,6 +1,8 @@
 /** A question that becomes a box, to be asked in other words. */
 
-import { MAX_LENGTH, lengthOf } from './composer.js';
+import { MAX_LENGTH } from './composer.js';
+import { pointsIn } from './points.js';
+import { isComposing } from './shortcuts.js';
 import { fromTemplate } from './template.js';
 
 /**
@@ -12,7 +14,7 @@ export function editQuestion(question, onSend) {
   const box = editor.querySelector('textarea');
   const button = editor.querySelector('.send');
   const fit = () => {
-    const n = lengthOf(box.value.trim());
+    const n = pointsIn(box.value.trim());
     button.disabled = n === 0 || n > MAX_LENGTH;
     box.style.height = 'auto';
     box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
@@ -34,8 +36,7 @@ export function editQuestion(question, onSend) {
   editor.querySelector('.cancel').addEventListener('click', cancel);
   box.addEventListener('input', fit);
   box.addEventListener('keydown', (event) => {
-    // While an input method composes a syllable, Enter and Escape are its own; some browsers only say so with 229.
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isComposing(event)) return;
     if (event.key === 'Escape') cancel();
     if (event.key !== 'Enter' || event.shiftKey) return;
     event.preventDefault();

@@ -1,5 +1,6 @@
 /** A conversation as a file: Markdown to read, JSON to work with. */
 
+import { download } from './download.js';
 import { t } from './i18n.js';
 
 /** @typedef {import('./talks.js').Head} Head */
@@ -43,7 +44,7 @@ function sourceLines(source, number) {
   if (offset(start) !== null && offset(end) !== null) place.push(t('export_offsets', { start: String(start), end: String(end) }));
   const indent = ' '.repeat(`${number}. `.length);
   const lines = [`**${plain(source.title)}** (${place.filter(Boolean).join(', ')})`, '', ...quoted(source.content).split('\n')];
-  return `[${number}] ${lines.join(`\n${indent}`)}`.replace(/^\[(\d+)\]/, '$1.');
+  return `${number}. ${lines.join(`\n${indent}`)}`;
 }
 
 /**
@@ -105,19 +106,15 @@ export function fileName(title, suffix) {
 
 /**
  * Hands a conversation to the browser as a file to be saved.
- * @param {HTMLAnchorElement} link one that is on the page, hidden
  * @param {'markdown'|'json'} kind
  * @param {Head} head
  * @param {Kept[]} turns
  */
-export function save(link, kind, head, turns) {
+export function save(kind, head, turns) {
   const isJson = kind === 'json';
   const text = isJson ? toJson(head, turns, Date.now()) : toMarkdown(head, turns);
   const type = isJson ? 'application/json' : 'text/markdown;charset=utf-8';
   const address = URL.createObjectURL(new Blob([text], { type }));
-  link.href = address;
-  link.download = fileName(head.title, isJson ? 'json' : 'md');
-  link.click();
-  link.removeAttribute('href');
+  download(address, fileName(head.title, isJson ? 'json' : 'md'));
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }

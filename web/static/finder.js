@@ -1,6 +1,7 @@
 /** The search inside a document: what is typed, how many places there are, and which one is looked at. */
 
-import { label } from './i18n.js';
+import { label, write } from './i18n.js';
+import { isComposing } from './shortcuts.js';
 
 /** @typedef {{start: number, end: number}} Range in code points */
 /** @typedef {{places: [number, number][], more: boolean}} Found */
@@ -73,7 +74,7 @@ export class Finder {
   }
 
   #onKey(event) {
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isComposing(event)) return;
     if (event.key === 'Escape' && this.#input.value) {
       event.preventDefault(); // the first one leaves the search, the next one the document
       event.stopPropagation();
@@ -130,10 +131,8 @@ export class Finder {
 
   #write() {
     const total = this.#places.length;
-    if (!this.#asked) {
-      delete this.#count.dataset.i18n;
-      this.#count.textContent = '';
-    } else if (!total) label(this.#count, 'viewer_none');
+    if (!this.#asked) write(this.#count, '');
+    else if (!total) label(this.#count, 'viewer_none');
     else label(this.#count, this.#more ? 'viewer_count_more' : 'viewer_count', { n: this.#current + 1, total });
   }
 }

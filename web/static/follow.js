@@ -42,6 +42,7 @@ export class Follower {
 
   /** It is painted, but for the sizes of what comes into view. */
   release() {
+    clearTimeout(this.#release);
     this.#release = setTimeout(() => (this.#isHeld = false), SETTLE_MS);
   }
 

@@ -1,6 +1,7 @@
 /** What the server says of itself: whether the model is ready, how far it is, and what is wrong. */
 
 import { label, lang, name } from './i18n.js';
+import { fillSolutions } from './lists.js';
 
 const LOADING_MS = 500;
 const PROBLEM_MS = 5_000;
@@ -86,17 +87,11 @@ export class Health {
   #showProblem(error) {
     const list = this.#notice.querySelector('.solutions');
     const link = this.#notice.querySelector('.notice-guide');
-    list.hidden = link.hidden = !error;
+    link.hidden = !error;
+    fillSolutions(list, error?.solutions);
     this.#notice.classList.toggle('bad', Boolean(error));
     if (!error) return;
     this.#say('problem', { message: String(error.message) });
-    list.replaceChildren(
-      ...(error.solutions ?? []).map((solution) => {
-        const item = document.createElement('li');
-        item.textContent = String(solution);
-        return item;
-      }),
-    );
     link.href = `guides/${GUIDES[error.error_code] ?? '06-troubleshooting'}?lang=${lang()}`;
   }
 

@@ -86,7 +86,7 @@ const done = (transaction) =>
 const rangeOf = (id) => IDBKeyRange.bound([id], [id, []]);
 
 /** @implements {History} */
-export class IndexedHistory {
+class IndexedHistory {
   lasts = true;
   #db;
 

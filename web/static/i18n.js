@@ -84,6 +84,12 @@ export function name(element, key, values) {
   if (element.matches('button, a')) element.title = t(key, values);
 }
 
+/** Writes a text of another kind, which no language switch changes. @param {HTMLElement} element @param {string} text */
+export function write(element, text) {
+  delete element.dataset.i18n;
+  element.textContent = text;
+}
+
 /**
  * Writes every labelled text under `root` in the current language.
  * @param {ParentNode} root

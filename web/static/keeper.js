@@ -105,6 +105,11 @@ export class Keeper {
     }
   }
 
+  /** What was to be kept of a conversation that is gone would bring it back. @param {string} id */
+  #drop(id) {
+    for (const [turn, one] of this.#waiting) if (one.id === id) this.#waiting.delete(turn);
+  }
+
   /** @param {string} id @param {Kept[]} turns @param {string[]} gone */
   swap(id, turns, gone) {
     this.flush();
@@ -148,7 +153,7 @@ export class Keeper {
   /** It is out of the list at once, and gone for good after a while. @param {string} id */
   delete(id) {
     this.#head(id, { deleted: this.#now() });
-    this.#deletions.set(id, setTimeout(() => this.#remove(id), UNDO_MS));
+    this.#deletions.set(id, setTimeout(() => this.#expire(id), UNDO_MS));
   }
 
   /** @param {string} id */
@@ -161,7 +166,13 @@ export class Keeper {
   /** The page goes: nothing can be taken back any more. */
   leave() {
     this.flush();
-    for (const id of this.#deletions.keys()) this.#remove(id);
+    for (const id of [...this.#deletions.keys()]) this.#expire(id);
+  }
+
+  /** Its time to be brought back is over; another tab may have done that. */
+  #expire(id) {
+    if (this.heads.get(id)?.deleted) this.#remove(id);
+    else this.#deletions.delete(id);
   }
 
   #head(id, change) {
@@ -177,9 +188,12 @@ export class Keeper {
     this.#deletions.delete(id);
     this.heads.delete(id);
     this.#parts.onGone(id);
+    this.#drop(id);
     this.#parts.onChange();
     try {
-      await (await this.#history).remove(id);
+      const history = await this.#history;
+      this.#writes += 1;
+      await history.remove(id);
     } catch {
       this.#refused();
     }
@@ -194,6 +208,7 @@ export class Keeper {
 
   async #told(id) {
     await this.load();
+    if (!this.heads.has(id)) this.#drop(id);
     this.#parts.onTold(id);
   }
 }

@@ -1,10 +1,13 @@
 /** The list of stored documents: searched, sorted, and read page by page as it is scrolled. */
 
+import { download } from './download.js';
 import { bytes, when } from './format.js';
 import { label, lang, name, t } from './i18n.js';
+import { addressOf } from './links.js';
+import { arrange, fillSolutions } from './lists.js';
 import { MOST } from './selection.js';
+import { ownError } from './send.js';
 import { fromTemplate } from './template.js';
-import { fillSolutions } from './turn.js';
 
 /**
  * @typedef {object} StoredDocument
@@ -50,7 +53,7 @@ export async function read(path, fetch = globalThis.fetch) {
   const response = await fetch(path, { headers: { 'Accept-Language': lang() }, cache: 'no-store' }).catch(() => null);
   const body = await response?.json().catch(() => null);
   if (response?.ok && body) return body;
-  throw body?.message ? body : { error_code: '', message: t('list_network'), solutions: [] };
+  throw body?.message ? body : ownError(t('list_network'));
 }
 
 export class Library {
@@ -72,7 +75,7 @@ export class Library {
    * @param {object} parts
    * @param {import('./selection.js').Selection} parts.selection
    * @param {import('./deletions.js').Deletions} parts.deletions
-   * @param {(document: StoredDocument) => void} [parts.onPreview]
+   * @param {(document: StoredDocument) => void} parts.onPreview
    */
   constructor(root, parts) {
     this.#root = root;
@@ -176,11 +179,7 @@ export class Library {
       row.paint(each, selection, this.#errors.get(each.id));
       return row.element;
     });
-    const wanted = new Set(elements);
-    for (const element of [...this.#list.children]) if (!wanted.has(element)) element.remove();
-    elements.forEach((element, index) => {
-      if (this.#list.children[index] !== element) this.#list.insertBefore(element, this.#list.children[index] ?? null);
-    });
+    arrange(this.#list, elements);
     const known = new Set(this.#shown.map(({ id }) => id));
     for (const id of this.#rows.keys()) if (!known.has(id)) this.#rows.delete(id);
     this.#say(visible);
@@ -202,8 +201,7 @@ export class Library {
     box.hidden = !error;
     if (!error) return;
     box.querySelector('.error-message').textContent = error.message;
-    box.querySelector('.solutions').replaceChildren();
-    fillSolutions(box.querySelector('.solutions'), error.solutions ?? []);
+    fillSolutions(box.querySelector('.solutions'), error.solutions);
   }
 
   #acts(id) {
@@ -233,14 +231,13 @@ class DocumentRow {
   element = fromTemplate('document-template');
   #document;
 
-  /** @param {{choose: Function, remove: Function, preview?: Function}} acts */
+  /** @param {{choose: Function, remove: Function, preview: Function}} acts */
   constructor(acts) {
     const part = (selector) => this.element.querySelector(selector);
     part('.document-choose').addEventListener('change', () => acts.choose(this.#document));
     part('.document-delete').addEventListener('click', () => acts.remove(this.#document));
-    part('.document-name').addEventListener('click', () => acts.preview?.(this.#document));
-    part('.document-name').disabled = !acts.preview;
-    part('.document-download').addEventListener('click', () => download(this.#document.id));
+    part('.document-name').addEventListener('click', () => acts.preview(this.#document));
+    part('.document-download').addEventListener('click', () => download(addressOf(this.#document.id, '/original')));
   }
 
   /**
@@ -281,10 +278,3 @@ function relabelled(element, key, values) {
 
 /** A value that is not to be broken between lines. @param {string} text */
 const together = (text) => text.replaceAll(' ', '\u00a0');
-
-/** The one link of the page that saves; rows have none, so that no text can ever become an address. @param {string} id */
-function download(id) {
-  const link = document.getElementById('download');
-  link.href = `documents/${encodeURIComponent(id)}/original`;
-  link.click();
-}

@@ -131,8 +131,9 @@ export class Log {
    */
   async restore(kept, added, goOn) {
     this.element.setAttribute('aria-live', 'off'); // what was said before is no news
-    for (let end = kept.length; end > 0 && goOn(); end -= CHUNK) {
+    for (let end = kept.length; end > 0; end -= CHUNK) {
       if (end < kept.length) await nextTask();
+      if (!goOn()) break;
       const part = kept.slice(Math.max(0, end - CHUNK), end);
       for (const one of part) if (!this.find(one.id)) added(this.add(one));
     }

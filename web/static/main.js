@@ -59,6 +59,7 @@ const desk = new Desk($('conversation'), keeper, {
     sources.close();
     follower.follow = true;
     if (desk.shown.isLoading) follower.hold();
+    else follower.release();
     $('announcer').textContent = '';
     composer.draft = desk.draft;
     showState();
@@ -85,7 +86,8 @@ const list = new ConversationList($('sidebar'), {
   onUndo: (id) => keeper.undo(id),
   async onExport(id, kind) {
     keeper.flush();
-    save($('download'), kind, keeper.heads.get(id), await keeper.turns(id));
+    const head = keeper.heads.get(id);
+    if (head) save(kind, head, await keeper.turns(id));
   },
 });
 

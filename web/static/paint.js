@@ -7,6 +7,7 @@ import { copyButton } from './copy.js';
 import { label, name } from './i18n.js';
 import { linkTo } from './leave.js';
 import { Markdown } from './markdown.js';
+import { indexAfter } from './points.js';
 
 /** @typedef {import('./source.js').Node} Node */
 /**
@@ -146,7 +147,8 @@ export class Painter {
    * @param {string} className
    */
   mark(text, spans, className) {
-    const places = indexes(text, spans.flat());
+    const places = [];
+    spans.flat().forEach((point, i, points) => places.push(indexAfter(text, point - (points[i - 1] ?? 0), places[i - 1])));
     const leaves = this.#leaves(this.#view.body);
     let next = 0;
     for (let i = 0; i < places.length; i += 2) {
@@ -267,18 +269,4 @@ function imageOf({ alt, address }) {
   const text = make('span', 'image');
   label(text, address ? 'image' : 'image_begun', { alt, address });
   return text;
-}
-
-/**
- * @param {string} text
- * @param {number[]} points code points, rising
- * @returns {number[]} their indexes in the text
- */
-export function indexes(text, points) {
-  let index = 0;
-  let seen = 0;
-  return points.map((point) => {
-    for (; seen < point && index < text.length; seen++) index += text.codePointAt(index) > 0xffff ? 2 : 1;
-    return index;
-  });
 }

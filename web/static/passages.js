@@ -1,5 +1,8 @@
 /** What an answer took from a source, and where that stands. Pure but for the reading of the document. */
 
+import { addressOf } from './links.js';
+import { indexAfter } from './points.js';
+
 /** @typedef {import('./stream.js').Source} Source */
 /** @typedef {[number, number]} Span start and end, end exclusive */
 
@@ -7,30 +10,6 @@
 const AROUND = 300;
 /** A sentence that has less of the terms of a claim is not what the claim was taken from. */
 const LEAST_SHARED = 0.4;
-
-/** @param {string} text in code points, as the server counts */
-export function pointsIn(text) {
-  let points = text.length;
-  for (let at = 0; at < text.length; at++) {
-    if (text.charCodeAt(at) >= 0xd800 && text.codePointAt(at) > 0xffff) {
-      points--;
-      at++;
-    }
-  }
-  return points;
-}
-
-/**
- * @param {string} text
- * @param {number} points code points
- * @param {number} [from] index to count from
- * @returns {number} the index after so many code points, at most the text's end
- */
-export function indexAfter(text, points, from = 0) {
-  let at = from;
-  for (; points > 0 && at < text.length; points--) at += text.codePointAt(at) > 0xffff ? 2 : 1;
-  return at;
-}
 
 /** @param {Source} source */
 export const titleOf = (source) => String(source.title || source.metadata?.source || '?');
@@ -126,7 +105,7 @@ export async function inContext(source, fetch = globalThis.fetch) {
   const place = placeOf(source);
   if (!place) return nothing('unknown');
   const first = Math.max(0, place.start - AROUND);
-  const path = `documents/${encodeURIComponent(place.document)}/text?start=${first}&end=${place.end + AROUND}`;
+  const path = addressOf(place.document, `/text?start=${first}&end=${place.end + AROUND}`);
   try {
     const response = await fetch(path);
     if (!response.ok) return nothing(response.status === 404 ? 'gone' : 'unknown');

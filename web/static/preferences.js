@@ -10,9 +10,9 @@
  * @property {boolean} figures whether answers end with how fast they were
  */
 
-export const MOST_SOURCES = 20;
+const MOST_SOURCES = 20;
 /** Above it, the words of most models fall apart. */
-export const WARMEST = 1.5;
+const WARMEST = 1.5;
 
 /** @type {Readonly<Preferences>} */
 export const NONE = Object.freeze({ lang: '', theme: '', answers: '', temperature: null, sources: null, figures: false });

@@ -1,8 +1,8 @@
 /** Shows documents on their way in: one bar for all, a row for each that is worked on or has failed, the rest in numbers. */
 
 import { label, lang, name, t } from './i18n.js';
+import { arrange, fillSolutions } from './lists.js';
 import { fromTemplate } from './template.js';
-import { fillSolutions } from './turn.js';
 import { hasEnded } from './uploads.js';
 
 /** @typedef {import('./uploads.js').Item} Item */
@@ -114,19 +114,14 @@ export class Progress {
     this.#speak(t(key, values), isRunning);
   }
 
-  /** Brings a list to these items, in their order; rows that stay are not moved. */
   #fill(selector, items) {
-    const list = this.#root.querySelector(selector);
-    const rows = items.map((item) => {
+    const elements = items.map((item) => {
       if (!this.#rows.has(item)) this.#rows.set(item, new JobRow(item, this.#uploads));
-      return this.#rows.get(item);
-    });
-    const wanted = new Set(rows.map(({ element }) => element));
-    for (const element of [...list.children]) if (!wanted.has(element)) element.remove();
-    rows.forEach((row, index) => {
+      const row = this.#rows.get(item);
       row.paint();
-      if (list.children[index] !== row.element) list.insertBefore(row.element, list.children[index] ?? null);
+      return row.element;
     });
+    arrange(this.#root.querySelector(selector), elements);
   }
 
   #count(selector, key, n) {
@@ -213,7 +208,6 @@ class JobRow {
     if (box.hidden === !(state === 'failed' && error)) return;
     box.hidden = state !== 'failed';
     box.querySelector('.error-message').textContent = error?.message ?? '';
-    box.querySelector('.solutions').replaceChildren();
-    fillSolutions(box.querySelector('.solutions'), error?.solutions ?? []);
+    fillSolutions(box.querySelector('.solutions'), error?.solutions);
   }
 }

@@ -80,10 +80,9 @@ export class Selection {
     this.#changed();
   }
 
-  /** @param {() => void} listener called after each change @returns {() => void} ends that */
+  /** @param {() => void} listener called after each change */
   subscribe(listener) {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
   }
 
   #changed() {

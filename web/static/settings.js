@@ -1,5 +1,6 @@
 /** The settings dialog. Each change counts at once and is kept. */
 
+import { leavable } from './dialog.js';
 import { label, lang, t } from './i18n.js';
 import { NONE, keptOf, readPreferences, wordOf } from './preferences.js';
 import { store, stored } from './storage.js';
@@ -28,8 +29,7 @@ export class Settings {
     // Sliders tell each step as an input; some browsers tell of a choice only that it has changed.
     for (const kind of ['input', 'change']) dialog.querySelector('form').addEventListener(kind, () => this.#edited());
     dialog.querySelector('.reset').addEventListener('click', () => this.#take(NONE));
-    dialog.querySelector('.close').addEventListener('click', () => dialog.close());
-    dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
+    leavable(dialog);
     this.#apply();
   }
 

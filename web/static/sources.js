@@ -1,8 +1,11 @@
 /** The sources of one answer: a column beside the conversation, or a sheet over it where there is no room. */
 
 import { citedIn } from './citations.js';
+import { leavable } from './dialog.js';
 import { label, name } from './i18n.js';
-import { citedSpans, inContext, placeOf, pointsIn, relevance, titleOf } from './passages.js';
+import { citedSpans, inContext, placeOf, relevance, titleOf } from './passages.js';
+import { pointsIn } from './points.js';
+import { isComposing } from './shortcuts.js';
 import { fromTemplate } from './template.js';
 
 /** @typedef {import('./stream.js').Answer} Answer */
@@ -28,9 +31,9 @@ export class SourcesPanel {
     this.#dialog = dialog;
     this.#list = dialog.querySelector('.source-cards');
     this.#onOpen = onOpen;
-    dialog.querySelector('.close').addEventListener('click', () => this.close());
+    leavable(dialog, () => this.close());
     dialog.addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape' || event.isComposing) return;
+      if (event.key !== 'Escape' || isComposing(event)) return;
       event.preventDefault();
       this.close();
     });
@@ -38,19 +41,11 @@ export class SourcesPanel {
       event.preventDefault();
       this.close();
     });
-    dialog.addEventListener('click', (event) => {
-      // Only a click on the backdrop has the dialog itself as its target.
-      if (event.target === dialog && dialog.matches(':modal')) this.close();
-    });
     this.#wide.addEventListener('change', () => {
       if (!dialog.open) return;
       dialog.close();
       this.#unfold();
     });
-  }
-
-  get isOpen() {
-    return this.#dialog.open;
   }
 
   /**

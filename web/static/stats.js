@@ -1,18 +1,18 @@
 /** The view of live figures: the model, the machine, and how it went in the last hour. Asks only while it is seen. */
 
+import { leavable } from './dialog.js';
+import { bytes } from './format.js';
 import { label, lang, t } from './i18n.js';
 import { draw, summary } from './plot.js';
+import { fromTemplate } from './template.js';
 
 const EVERY_MS = 3_000;
 
 /** @param {number} value */
 const number = (value, digits = 0) => value.toLocaleString(lang(), { maximumFractionDigits: digits });
 
-/** @param {number} bytes */
-export function sayBytes(bytes) {
-  const gib = bytes / 2 ** 30;
-  return gib >= 1 ? `${number(gib, 1)} GiB` : `${number(bytes / 2 ** 20)} MiB`;
-}
+/** @param {number} size bytes */
+const sayBytes = (size) => bytes(size, lang());
 
 /** A count of parameters as people say it: 135M, 7.2B. @param {number} count */
 export function sayParameters(count) {
@@ -87,8 +87,7 @@ export class StatsPanel {
   constructor(dialog) {
     this.#dialog = dialog;
     dialog.querySelector('.plots').append(...Object.keys(PLOTS).map((key) => this.#newPlot(key)));
-    dialog.querySelector('.close').addEventListener('click', () => dialog.close());
-    dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
+    leavable(dialog);
     dialog.addEventListener('close', () => clearTimeout(this.#timer));
     document.addEventListener('visibilitychange', () => this.#refresh());
   }
@@ -100,7 +99,7 @@ export class StatsPanel {
   }
 
   #newPlot(key) {
-    const figure = document.getElementById('plot-template').content.firstElementChild.cloneNode(true);
+    const figure = fromTemplate('plot-template');
     figure.dataset.plot = key;
     label(figure.querySelector('.plot-title'), `plot_${key}`);
     return figure;

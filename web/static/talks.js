@@ -57,7 +57,7 @@ export function groups(heads, now) {
 }
 
 /** The same letters however they were typed: Korean syllables may come in parts. @param {string} text */
-export const folded = (text) => text.normalize('NFKC').toLowerCase();
+const folded = (text) => text.normalize('NFKC').toLowerCase();
 
 /**
  * Whether each word of the query stands in one of the texts.

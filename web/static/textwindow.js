@@ -1,6 +1,6 @@
 /** The part of a long text that is on the page, in pieces that end at line ends. Places are counted in code points. */
 
-import { indexAfter, pointsIn } from './passages.js';
+import { indexAfter, pointsIn } from './points.js';
 
 /**
  * @typedef {{start: number, end: number, text: string, total: number, pages: Page[]}} Part

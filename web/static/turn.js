@@ -9,6 +9,7 @@ import { copyButton } from './copy.js';
 import { editQuestion } from './edit.js';
 import { showFigures } from './figures.js';
 import { label, name, t } from './i18n.js';
+import { fillSolutions } from './lists.js';
 import { Painter } from './paint.js';
 import { titleOf } from './passages.js';
 import { hasEnded } from './stream.js';
@@ -203,18 +204,5 @@ export class Turn {
     const marked = grounded?.unsupported.length ? t('grounded', grounded) : '';
     const closing = { done: marked, failed: answer.error?.message, stopped: t('stopped'), interrupted: t('interrupted') };
     return [answer.text, closing[answer.phase]].filter(Boolean).join(' ');
-  }
-}
-
-/**
- * @param {HTMLElement} list
- * @param {string[]} solutions
- */
-export function fillSolutions(list, solutions) {
-  list.hidden = !solutions.length;
-  for (const solution of solutions) {
-    const item = document.createElement('li');
-    item.textContent = solution;
-    list.append(item);
   }
 }

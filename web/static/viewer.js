@@ -1,9 +1,9 @@
 /** A whole document: its text at a place, with what was quoted highlighted, and the original where a browser shows it. */
 
 import { Finder } from './finder.js';
-import { label, lang, name } from './i18n.js';
+import { label, lang, name, write } from './i18n.js';
 import { addressOf, hashOf, originalOf, placeIn } from './links.js';
-import { indexAfter } from './passages.js';
+import { indexAfter } from './points.js';
 import { TextView } from './textview.js';
 
 /** @typedef {{start: number, end: number}} Range in code points */
@@ -59,7 +59,7 @@ export class DocumentViewer {
     dialog.addEventListener('close', () => this.#left());
     dialog.addEventListener('keydown', (event) => {
       // The browser's own search would see only what is loaded.
-      if (event.key.toLowerCase() !== 'f' || !(event.ctrlKey || event.metaKey) || this.#part('find').hidden) return;
+      if (event.code !== 'KeyF' || !(event.ctrlKey || event.metaKey) || this.#part('find').hidden) return;
       event.preventDefault();
       this.#finder.focus();
     });
@@ -157,9 +157,7 @@ export class DocumentViewer {
 
   #showFacts(facts) {
     this.#facts = facts;
-    const title = this.#part('title');
-    delete title.dataset.i18n;
-    title.textContent = String(facts.title || facts.name);
+    write(this.#part('title'), String(facts.title || facts.name));
     const { pages, characters, name: file } = facts;
     const values = { type: String(facts.type).toUpperCase(), pages, characters, name: String(file) };
     this.#part('facts').hidden = false;
