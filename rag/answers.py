@@ -29,13 +29,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Answer:
-    """One answer and all its events so far. `told`: a reader has had them all, as far as is known."""
+    """One answer and all its events so far. `told`: a reader surely has had them all."""
 
     question: Question
     ended: bool = False
     told: bool = False
     _events: list[Event] = field(default_factory=list)
     _tokens: int = 0
+    _cancelled: bool = False
     _readers: set[Reader] = field(default_factory=set)
     _timer: asyncio.TimerHandle | None = None
 
@@ -58,10 +59,12 @@ class Answer:
         last = self._events[-1] if self._events else None
         if isinstance(last, End):
             return last.finish_reason == "cancelled"
-        return isinstance(last, ErrorEvent) or self.question.cancel.is_set()
+        # The flag does not tell: a generator sets it at its end, too.
+        return isinstance(last, ErrorEvent) or self._cancelled
 
     def cancel(self) -> None:
         """Ends it within one token; its last events tell so. Does nothing to one that has ended."""
+        self._cancelled = True
         self.question.cancel.set()
 
     def read(self, next_index: int, *, early_sources: bool, thinking: bool) -> Reader:

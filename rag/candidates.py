@@ -178,7 +178,7 @@ def _tokens(question: str, key: str, text: str) -> list[_Token]:
             share = float(share == 1)
         weight = max((wanted.get(term, 0.0) for term in common), default=0.0) if share > 0.3 else 0.0
         lone = unspaced and bool(tokens) and tokens[-1].end == match.start() and bool(_LONE.match(word))
-        bare = lone or lower in _FUNCTION
+        bare = lone or lower in _FUNCTION or word.startswith("않")
         depth += (word in "([（") - (word in ")]）")
         keyed = bool(key) and (word.startswith(key) if unspaced else key in terms)
         wordy = bool(_WORDY.match(word))

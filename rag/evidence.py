@@ -125,7 +125,7 @@ def _defines(text: str, thing: str) -> bool:
         rf"(?:an?\s|the\s)?{re.escape(thing)}s?(?:\s(?:is|are|was|were|means)\b|이?란\s|[은는]\s)", text, re.I
     )
     return bool(begun) and bool(
-        re.search(r"\b(?:is|are|was|were|means)\s(?:an?|the|any|one)\b|이다\b|입니다|말한다|뜻", text)
+        re.search(r"\b(?:is|are|was|were|means)\s(?:an?|the|any|one)\b|이다\b|(?<!뿐)입니다|말한다|뜻", text)
     )
 
 

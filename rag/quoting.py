@@ -30,6 +30,14 @@ _EXPLAINED = re.compile(
     re.I,
 )
 
+# To be answered with yes or no, which no document says.
+_YES_OR_NO = re.compile(
+    r"^\s*(?:do|does|did|is|are|was|were|can|could|will|would|should|has|have|had|may|must)\b(?!.*\bor\b)"
+    r"|^(?!.*(?:무엇|무슨|뭐|뭘|누구|누가|어디|언제|며칠|몇|얼마|어느|어떤|이름))"
+    r".*(?:나요|까요?|[은는인한된있없]가요|죠|[어아해돼되]요)\s*[?？]?\s*$",
+    re.I,
+)
+
 QUOTING: dict[Lang, str] = {"en": "The documents say:", "ko": "문서에는 이렇게 나와 있습니다."}
 
 
@@ -106,7 +114,7 @@ def _join(passages: Sequence[Passage], a: Quote, b: Quote) -> Quote | None:
 def offered(question: str, chosen: Sequence[Evidence]) -> list[Span]:
     """What may be the short answer in the best sentence, best first by the words alone; none for a question that only
     a sentence can answer."""
-    if _EXPLAINED.search(question) or defined(question):
+    if _EXPLAINED.search(question) or _YES_OR_NO.search(question) or defined(question):
         return []
     # Line breaks and asterisks would not be bold.
     return [span for span in short_answers(question, chosen) if not set(span.text) & set("*\n")]

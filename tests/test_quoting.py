@@ -91,6 +91,10 @@ def sentence(text: str) -> list[Evidence]:
         ("보증 기간은 얼마인가?", "보증 기간은 24개월이다.", "**24개월**"),
         ("How do I add a document?", "Drag it onto the page.", QUOTING["en"]),
         ("Why is the sky blue?", "Rayleigh explained the sky in 1871.", QUOTING["en"]),
+        ("Does the warranty cover the pump?", "The warranty covers the pump for 24 months.", QUOTING["en"]),
+        ("Is the pump red or blue?", "The pump is blue.", "**blue**"),
+        ("보증이 펌프에도 적용되나요?", "보증은 펌프에도 24개월 동안 적용된다.", QUOTING["ko"]),
+        ("보증은 몇 개월인가요?", "보증 기간은 24개월이다.", "**24개월**"),
         ("문서를 추가하는 방법은?", "문서는 페이지에 끌어다 놓는다.", QUOTING["ko"]),
     ],
 )

@@ -16,8 +16,9 @@ from rag.errors import RagError
 from rag.sessions import Sessions, before
 from rag.types import Turn
 from tests.app_client import Client, Parts, converse
-from tests.fakes import Clock, make_turn
+from tests.fakes import Clock, make_turn, until
 from tests.socket_client import answer
+from web.keys import ANSWERS
 
 MINUTE = 60.0
 Open = Callable[[], Awaitable[Sessions]]
@@ -345,3 +346,25 @@ async def test_a_question_over_the_socket_takes_the_place_of_an_earlier_one(part
     turns = (await (await client.get("/sessions/s")).json())["turns"]
     assert [turn["message_id"] for turn in turns] == ["m3"]
     assert [len(messages) for messages in parts.generator.prompts] == [2, 4, 2]
+
+
+async def test_deleting_ends_an_answer_that_nobody_reads(parts: Parts, client: Client) -> None:
+    await converse(client, "what is the answer", session_id="s")
+    hold, begun = asyncio.Event(), asyncio.Event()
+
+    def wait() -> asyncio.Event:
+        begun.set()
+        return hold
+
+    parts.generator.wait = wait
+    async with client.ws_connect("/chat-ws?session_id=s") as socket:
+        question = {"type": "message", "message_id": "m2", "content": "what is the answer", "session_id": "s"}
+        await socket.send_json(question)
+        await asyncio.wait_for(begun.wait(), 10)
+    await until(lambda: client.app[ANSWERS].abandoned("s"))
+    (abandoned,) = client.app[ANSWERS].abandoned("s")
+    deletion = asyncio.create_task(client.delete("/sessions/s"))
+    await until(lambda: abandoned.question.cancel.is_set())
+    hold.set()
+    assert (await asyncio.wait_for(deletion, 10)).status == 204
+    assert (await client.get("/sessions/s")).status == 404

@@ -79,5 +79,13 @@ def test_a_single_syllable_that_may_be_no_particle_is_offered_both_ways() -> Non
     assert {"오이", "오"} <= set(offered)
 
 
+def test_a_negation_is_no_answer() -> None:
+    found = answer_spans(
+        "편지가 밖으로 나가나요?", [sentence("편지는 밖으로 나가지 않으므로 안전하며, 인쇄되지 않습니다.")], 100
+    )
+    assert found
+    assert not [one.text for one in found if one.text.startswith("않")]
+
+
 def test_no_sentence_has_no_short_answer() -> None:
     assert answer_spans("What?", []) == []

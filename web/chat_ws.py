@@ -40,6 +40,8 @@ MAX_WAITING = 4
 MAX_BACKLOG = 100
 HEARTBEAT = 20.0
 SEND_TIMEOUT = 30.0
+# The first is the client's goodbye. The library's close code does not tell it from a connection that just ended.
+CLOSED = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +92,7 @@ class Connection:
         """Until the socket is closed. Answers go on for a while, in case that their client comes back."""
         writer = asyncio.create_task(self._write(), name=f"chat {self.session_id}")
         try:
-            async for message in self.socket:
+            while (message := await self.socket.receive()).type not in CLOSED:
                 if message.type is WSMsgType.TEXT:
                     self._take(message.data)
                 elif message.type is WSMsgType.BINARY:
@@ -98,11 +100,11 @@ class Connection:
                 if len(self._waiting) > MAX_BACKLOG:
                     await self._close(WSCloseCode.POLICY_VIOLATION)
                     break
-        finally:
-            if self.socket.close_code in (None, WSCloseCode.ABNORMAL_CLOSURE):
-                # What was sent last may never have arrived.
+            if message.type is WSMsgType.CLOSE:
+                # Without a goodbye, what was sent last may never have arrived.
                 for answer in self._told:
-                    answer.told = False
+                    answer.told = True
+        finally:
             for reader in self._readers():
                 reader.close()
             writer.cancel()
@@ -128,7 +130,7 @@ class Connection:
         self._refuse_twice(message.message_id)
         known = self.answers.find(self.session_id, message.message_id)
         same = known and known.question.content == message.content
-        if known and same and not (known.told or known.broken):
+        if known and same and not (known.told or known in self._told or known.broken):
             # Sent again, since the connection was lost before the answer came.
             self._read(known, 0)
             return
@@ -198,7 +200,6 @@ class Connection:
             while events := await reader.more():
                 for event in events:
                     await self._send(event)
-            reader.answer.told = True
             self._told.add(reader.answer)
         finally:
             self._telling = None

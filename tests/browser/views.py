@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.browser.page import Page
 
-QUESTIONS = {"ko": "어떤 파일 형식을 읽을 수 있나요?", "en": "Which file types can it read?"}
+QUESTIONS = {"ko": "대화는 얼마나 오래 유지되나요?", "en": "How long does a conversation last?"}
 
 
 def welcome(page: Page) -> None:
@@ -33,6 +33,22 @@ def viewer(page: Page) -> None:
     sources(page)
     page.shown("open-document")[0].click()
     page.until(lambda: page.shown("viewer-facts") and page.driver.find_elements("css selector", "mark.quote"))
+
+
+def conversations(page: Page) -> None:
+    """The list with the menu of a conversation; on narrow screens it is a drawer."""
+    answer(page)
+    if not page.shown("sidebar"):
+        page.one("sidebar-button").click()
+    page.until(lambda: page.shown("conversation-menu"))
+    page.shown("conversation-menu")[0].click()
+    page.until(lambda: page.shown("conversation-actions"))
+
+
+def editing(page: Page) -> None:
+    """A question that is being put in other words."""
+    answer(page)
+    page.one("edit-button").click()
 
 
 def documents(page: Page) -> None:
@@ -71,6 +87,8 @@ VIEWS: dict[str, Callable[[Page], None]] = {
     "answer": answer,
     "sources": sources,
     "viewer": viewer,
+    "conversations": conversations,
+    "editing": editing,
     "documents": documents,
     "adding": adding,
     "settings": settings,
