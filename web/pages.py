@@ -22,7 +22,19 @@ TEMPLATES = HERE / "templates"
 GUIDES = HERE / "guides"
 
 # In the order of the cascade.
-SHEETS = ("base", "page", "sidebar", "chat", "composer", "sources", "viewer", "documents", "settings")
+SHEETS = (
+    "base",
+    "page",
+    "sidebar",
+    "chat",
+    "markdown",
+    "composer",
+    "sources",
+    "viewer",
+    "uploads",
+    "documents",
+    "settings",
+)
 
 HELP: dict[Lang, str] = {"ko": "도움말", "en": "Help"}
 

@@ -40,8 +40,7 @@ export class ConnectionStatus {
     const { state, retryAt } = this.#connection;
     const { key, seconds } = statusOf(state, navigator.onLine !== false, retryAt - Date.now());
     status.dataset.state = state;
-    // A live region: written only when there is something new to say.
-    if (text.dataset.i18n !== key || !text.firstChild) label(text, key);
+    label(text, key);
     wait.hidden = !seconds;
     if (seconds) label(wait, 'status_wait', { seconds });
     button.hidden = state !== 'closed';

@@ -27,7 +27,6 @@ export class Health {
   #onRead;
   #timer;
   #asked = 0;
-  #shown = '';
 
   /**
    * @param {HTMLElement} notice
@@ -95,11 +94,7 @@ export class Health {
     link.href = `guides/${GUIDES[error.error_code] ?? '06-troubleshooting'}?lang=${lang()}`;
   }
 
-  /** The text is announced: written only where it is another one. */
   #say(key, values) {
-    const now = JSON.stringify([key, values, lang()]);
-    if (now === this.#shown) return;
-    this.#shown = now;
     label(this.#notice.querySelector('.notice-text'), key, values);
   }
 }

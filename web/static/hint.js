@@ -5,19 +5,16 @@ import { fromTemplate } from './template.js';
 
 export class Hint {
   #element = null;
-  #key = null;
 
   /** @param {HTMLElement|undefined} turn @param {string|null} key null: nothing is the matter */
   show(turn, key) {
     if (!turn || !key) {
       this.#element?.remove();
-      this.#element = this.#key = null;
+      this.#element = null;
       return;
     }
     this.#element ??= fromTemplate('hint-template');
     if (this.#element.parentElement !== turn) turn.append(this.#element);
-    if (key === this.#key) return;
-    this.#key = key;
     label(this.#element, key);
   }
 }

@@ -68,7 +68,9 @@ const valuesOf = new WeakMap();
 export function label(element, key, values) {
   element.dataset.i18n = key;
   valuesOf.set(element, values);
-  element.textContent = t(key, values);
+  const text = t(key, values);
+  // In a live region, what is written again would be read out again.
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /**

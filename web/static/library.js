@@ -189,10 +189,10 @@ export class Library {
     const q = this.#root.querySelector('.find').value.trim();
     const message = this.#root.querySelector('.list-message');
     message.hidden = visible.length > 0 || !this.#pages;
-    relabelled(message, q ? 'list_none' : 'list_empty', { q });
+    label(message, q ? 'list_none' : 'list_empty', { q });
     const found = this.#root.querySelector('.found');
     found.hidden = !q || !visible.length;
-    relabelled(found, 'list_found', { n: this.#total });
+    label(found, 'list_found', { n: this.#total });
     this.#root.querySelector('.bare').hidden = !this.#pages || q !== '' || !isBare({ documents: visible, total: this.#total });
   }
 
@@ -269,11 +269,6 @@ class DocumentRow {
     name(part('.document-download'), 'download_document', { name: document.name });
     name(part('.document-delete'), 'delete_document', { name: document.name });
   }
-}
-
-/** Writes only what is new: what is written again would be read out again. */
-function relabelled(element, key, values) {
-  if (element.textContent !== t(key, values)) label(element, key, values);
 }
 
 /** A value that is not to be broken between lines. @param {string} text */

@@ -108,8 +108,7 @@ export class Turn {
     const { thinking } = this.answer;
     const box = this.#reply.querySelector('.thinking');
     box.hidden = false;
-    const summary = box.querySelector('summary');
-    if (summary.dataset.i18n !== key) label(summary, key);
+    label(box.querySelector('summary'), key);
     if (thinking.length > this.#thought.length) this.#thought.appendData(thinking.slice(this.#thought.length));
   }
 
