@@ -42,7 +42,8 @@ class Page:
         return self.driver.execute_script("return document.documentElement.lang")
 
     def until(self, condition: Callable[[], object], seconds: float = ANSWER_S):
-        waiting = WebDriverWait(self.driver, seconds, 0.05, [StaleElementReferenceException])
+        # An element that is just being replaced is waited for, too.
+        waiting = WebDriverWait(self.driver, seconds, 0.05, [StaleElementReferenceException, ValueError])
         return waiting.until(lambda _: condition())
 
     def all(self, test_id: str) -> list:
