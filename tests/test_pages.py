@@ -56,3 +56,21 @@ def test_no_guide_leads_away_from_this_machine() -> None:
     for guide in GUIDES.rglob("*.md"):
         for host in re.findall(r"(?:https?|wss?)://([^/:\s`)\"']+)", guide.read_text(encoding="utf-8")):
             assert host in ("127.0.0.1", "localhost", "HOST", "0.0.0.0"), f"{guide.name}: {host}"
+
+
+async def test_what_the_page_needs_at_once_is_what_it_preloads(client: Client) -> None:
+    needed, found = {"main.js"}, ["main.js"]
+    while found:
+        text = (STATIC / found.pop()).read_text("utf-8")
+        new = set(re.findall(r"^(?:import|export) [^;]*?'\./([^']+)'", text, re.MULTILINE)) - needed
+        needed |= new
+        found += new
+    page = await (await client.get("/")).text()
+    assert set(re.findall(r'rel="modulepreload" href="static/([^"]+)"', page)) == needed - {"main.js"}
+
+
+async def test_the_page_is_sent_compressed_to_who_can_read_it(client: Client) -> None:
+    for encoding in ("gzip", "identity"):
+        response = await client.get("/", headers={"Accept-Encoding": encoding})
+        assert response.headers.get("Content-Encoding", "identity") == encoding
+        assert "</html>" in await response.text()

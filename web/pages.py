@@ -36,6 +36,9 @@ SHEETS = (
     "settings",
 )
 
+# Modules that are fetched when they are first used.
+LATER = {"viewer.js", "finder.js", "textview.js", "textwindow.js", "plot.js", "export.js"}
+
 HELP: dict[Lang, str] = {"ko": "도움말", "en": "Help"}
 
 
@@ -62,14 +65,16 @@ async def guide(request: web.Request) -> web.Response:
 def _page(template: str, request: web.Request, variables: dict[str, Any]) -> web.Response:
     response = aiohttp_jinja2.render_template(template, request, {"lang": lang_of(request), **variables})
     response.headers["Cache-Control"] = "no-cache"
+    response.enable_compression()
     return response
 
 
 @functools.cache
 def _modules() -> list[str]:
     """The modules that the page needs at once: fetched side by side, not one import after the other."""
-    no_modules = ("main.js", "theme.js")
-    return sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js") if path.name not in no_modules)
+    return sorted(
+        {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")} - {"main.js", "theme.js"} - LATER
+    )
 
 
 @functools.cache

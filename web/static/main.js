@@ -6,7 +6,6 @@ import { ConnectionStatus } from './connection.js';
 import { ConversationList } from './conversations.js';
 import { Desk } from './desk.js';
 import { DocumentsPanel } from './documents.js';
-import { save } from './export.js';
 import { Follower } from './follow.js';
 import { Health } from './health.js';
 import { openHistory } from './history.js';
@@ -22,7 +21,6 @@ import { StatsPanel, readStats, showMachine } from './stats.js';
 import { store, stored } from './storage.js';
 import { FramePainter } from './stream.js';
 import { thisTab } from './tab.js';
-import { DocumentViewer } from './viewer.js';
 
 const $ = (id) => document.getElementById(id);
 // What a duplicated tab has stored is the session of another.
@@ -87,7 +85,9 @@ const list = new ConversationList($('sidebar'), {
   async onExport(id, kind) {
     keeper.flush();
     const head = keeper.heads.get(id);
-    if (head) save(kind, head, await keeper.turns(id));
+    if (!head) return;
+    const { save } = await import('./export.js');
+    save(kind, head, await keeper.turns(id));
   },
 });
 
@@ -144,8 +144,11 @@ const composer = new Composer($('composer'), {
   onDraft: (text) => desk.keepDraft(desk.shown.session, text),
 });
 const sidebar = new Sidebar($('sidebar'), $('sidebar-button'));
-const viewer = new DocumentViewer($('viewer'));
-const sources = new SourcesPanel($('sources-panel'), (document, place) => viewer.open(document, place));
+// Most visits open no document: the viewer is fetched for the first one.
+let fetching;
+const viewer = () => (fetching ??= import('./viewer.js').then(({ DocumentViewer }) => new DocumentViewer($('viewer'))));
+const openDocument = async (document, place) => (await viewer()).open(document, place);
+const sources = new SourcesPanel($('sources-panel'), openDocument);
 const selection = new Selection(remembered(stored('localStorage', 'chosen')), (kept) =>
   store('localStorage', 'chosen', JSON.stringify(kept)),
 );
@@ -153,7 +156,7 @@ const documents = new DocumentsPanel($('documents-panel'), {
   opener: $('documents'),
   selection,
   onChange: () => health.read(),
-  onPreview: ({ id }) => viewer.open(id),
+  onPreview: ({ id }) => openDocument(id),
 });
 showChoice($('chosen'), selection, { onOpen: () => documents.open(), onClear: () => composer.focus() });
 
@@ -213,4 +216,6 @@ speak(lang());
 desk.begin(isCopy);
 keeper.load().then(() => desk.tidyDrafts());
 health.read();
-viewer.restore();
+const restore = async () => location.hash && (await viewer()).restore();
+addEventListener('popstate', () => fetching || restore());
+restore();

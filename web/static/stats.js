@@ -3,7 +3,6 @@
 import { leavable } from './dialog.js';
 import { bytes } from './format.js';
 import { label, lang, t } from './i18n.js';
-import { draw, summary } from './plot.js';
 import { fromTemplate } from './template.js';
 
 const EVERY_MS = 3_000;
@@ -79,6 +78,7 @@ export async function readStats() {
 }
 
 export class StatsPanel {
+  #plot = null;
   #dialog;
   #timer;
   #isReading = false;
@@ -109,6 +109,8 @@ export class StatsPanel {
     clearTimeout(this.#timer);
     if (this.#isReading || !this.#isSeen) return;
     this.#isReading = true;
+    // Most visits draw nothing.
+    this.#plot ??= await import('./plot.js');
     const stats = await readStats();
     this.#isReading = false;
     if (!this.#isSeen) return;
@@ -137,6 +139,7 @@ export class StatsPanel {
   }
 
   #showPlot(key, points, now) {
+    const { draw, summary } = this.#plot;
     const { say, apart, unit } = PLOTS[key];
     const figure = this.#dialog.querySelector(`[data-plot="${key}"]`);
     const found = summary(points.map(([, value]) => value));
