@@ -131,8 +131,8 @@ def table(groups: dict[str, Summary], quick: dict[str, float]) -> str:
 def against(outcomes: Sequence[Outcome], plainly: Mapping[str, float]) -> dict[str, float]:
     """The ratio of the medians of the time to the first token, of the same questions."""
     same = [outcome for outcome in outcomes if outcome.case.told and outcome.case.question in plainly]
-    ratios = {}
-    for name in by_language(same):
+    ratios: dict[str, float] = {}
+    for name in by_language(same) if same else ():
         group = [outcome for outcome in same if name in ("all", outcome.lang)]
         ours = statistics.median(outcome.reply.first_token_ms or outcome.reply.ms for outcome in group)
         ratios[name] = ours / statistics.median(plainly[outcome.case.question] for outcome in group)
