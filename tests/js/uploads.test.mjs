@@ -196,12 +196,34 @@ test('two files are sent at a time, in order, and followed to their end', async 
 
 test('the stream may tell of a job before its upload is answered', async () => {
   const { uploads, sent, stored } = scripted();
+  uploads.add(files('1.md', '2.md'));
+  uploads.saw(event([job('a', 'failed', { name: '1.md' })], { queued: 1 }));
+  assert.equal(uploads.summary.total, 2);
+  sent[0].answer({ id: 'a' });
+  sent[1].answer({ id: 'b' });
+  await settled();
+  assert.deepEqual(states(uploads), ['failed', 'queued']);
+  uploads.saw(event([job('b', 'stored', { name: '2.md' })]));
+  assert.deepEqual([states(uploads), stored()], [['failed', 'stored'], 1]);
+});
+
+test('a job with the name of a file on its way, but of someone else, is shown once the upload is answered', async () => {
+  const { uploads, sent } = scripted();
   uploads.add(files('1.md'));
-  uploads.saw(event([job('a', 'stored')]));
+  uploads.saw(event([job('x', 'embedding', { name: '1.md' })]));
+  assert.deepEqual(states(uploads), ['uploading']);
   sent[0].answer({ id: 'a' });
   await settled();
-  assert.deepEqual(states(uploads), ['stored']);
-  assert.equal(stored() > 0, true);
+  assert.deepEqual(states(uploads), ['queued', 'embedding']);
+});
+
+test('a job that was seen before a file of its name was sent is not shown twice', async () => {
+  const { uploads, sent } = scripted();
+  uploads.saw(event([job('a', 'parsing')]));
+  uploads.add(files('a.md'));
+  sent[0].answer({ id: 'a' });
+  await settled();
+  assert.deepEqual(states(uploads), ['parsing']);
 });
 
 test('of a type that cannot be read no content is sent: the name is enough to be told why', () => {

@@ -44,7 +44,10 @@ export class Uploads {
   #byJob = new Map();
   /** @type {Item[]} */
   #queue = [];
-  #sending = 0;
+  /** Files on their way; the stream may tell of their jobs before the answer to the upload does. */
+  #sending = new Set();
+  /** @type {Map<string, Job>} jobs that are most likely of a file on its way */
+  #early = new Map();
   #elsewhere = 0;
   #supported;
   #parts;
@@ -132,13 +135,21 @@ export class Uploads {
   saw({ jobs, counts, first }) {
     for (const job of jobs) {
       const isOldNews = first && LAST.has(job.state) && job.id <= this.#parts.seen;
-      const item = this.#byJob.get(job.id) ?? (isOldNews ? null : this.#foreign(job));
+      const item = this.#byJob.get(job.id);
       if (item) this.#take(item, job);
+      else if (isOldNews) continue;
+      else if (this.#isSent(job)) this.#early.set(job.id, job);
+      else this.#take(this.#foreign(job), job);
     }
     const known = [...this.items].filter(({ state }) => state === 'queued').length;
-    this.#elsewhere = Math.max(0, counts.queued - known);
+    // Those on their way may be among the queued ones already.
+    this.#elsewhere = Math.max(0, counts.queued - known - this.#sending.size);
     if (first) this.#lookForLost(jobs, counts);
     this.#parts.onChange();
+  }
+
+  #isSent({ name }) {
+    return [...this.#sending].some((item) => item.name === name);
   }
 
   #foreign(job) {
@@ -168,40 +179,48 @@ export class Uploads {
   }
 
   #pump() {
-    while (this.#sending < AT_ONCE && this.#queue.length) {
+    while (this.#sending.size < AT_ONCE && this.#queue.length) {
       const item = this.#queue.shift();
       if (item.state === 'waiting') this.#send(item);
     }
   }
 
   async #send(item) {
-    this.#sending++;
+    this.#sending.add(item);
     const abort = new AbortController();
     this.#set(item, { state: 'uploading', abort });
     // The server refuses an unknown type by its name alone; the content may stay here.
     const content = this.#supported.has(ending(item.name)) ? item.file : new Blob([]);
     const onSent = (sent) => this.#set(item, { sent });
     const answer = await this.#parts.send(content, item.name, { signal: abort.signal, onSent });
-    this.#sending--;
+    this.#sending.delete(item);
     item.abort = null;
     if ('cancelled' in answer) this.#set(item, { state: 'cancelled', isLeaving: false });
     else if ('error' in answer) this.#fail(item, answer.error);
     else this.#accepted(item, answer.id);
+    this.#lookAtEarly();
     this.#pump();
   }
 
-  /** The stream may have told of the job before the answer came. */
   #accepted(item, id) {
-    const early = this.#byJob.get(id);
+    const early = this.#byJob.get(id) ?? this.#early.get(id);
+    this.#early.delete(id);
+    this.items.delete(this.#byJob.get(id));
     this.#byJob.set(id, item);
     this.#set(item, { job: id, state: 'queued' });
-    if (early) {
-      this.items.delete(early);
-      this.#take(item, early);
-    }
+    if (early) this.#take(item, early);
     if (!item.isLeaving) return;
     item.isLeaving = false;
     this.cancel(item);
+  }
+
+  /** Once no file of that name is on its way, a job that nobody claimed is someone else's. */
+  #lookAtEarly() {
+    for (const [id, job] of this.#early) {
+      if (this.#isSent(job)) continue;
+      this.#early.delete(id);
+      this.#take(this.#foreign(job), job);
+    }
   }
 
   /** @param {Item} item @param {Pick<Item, 'state'|'done'|'total'|'duplicate'|'error'>} job */
