@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -45,6 +46,12 @@ class Page:
         # An element that is just being replaced is waited for, too.
         waiting = WebDriverWait(self.driver, seconds, 0.05, [StaleElementReferenceException, ValueError])
         return waiting.until(lambda _: condition())
+
+    def same(self, read: Callable[[], object], expected: object) -> None:
+        """What is read is, or soon becomes, what is expected."""
+        with suppress(TimeoutException):
+            self.until(lambda: read() == expected, 30)
+        assert read() == expected, self.texts("error-message")
 
     def all(self, test_id: str) -> list:
         return self.driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')
