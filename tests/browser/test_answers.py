@@ -125,7 +125,7 @@ def test_a_link_asks_before_it_opens(driver, scripted) -> None:
     page.until(lambda: not page.all("leave-dialog"), 30)
     driver.execute_script("window.opened = []; window.open = (...all) => { window.opened.push(all); }")
     link.click()
-    page.one("leave-open").click()
+    page.click("leave-open")
     page.same(
         lambda: driver.execute_script("return window.opened"),
         [["https://manual.invalid/a", "_blank", "noopener,noreferrer"]],
@@ -164,8 +164,8 @@ def test_answers_and_code_are_copied_as_written(driver, scripted) -> None:
         document.addEventListener('copy', () => window.copied.push(document.activeElement.value));
         Object.defineProperty(navigator, 'clipboard', {value: undefined});"""  # as over plain http
     )
-    page.one("copy-code-button").click()
-    page.one("copy-answer-button").click()
+    page.click("copy-code-button")
+    page.click("copy-answer-button")
     page.until(lambda: page.one("copy-answer-button").text == "Copied", 30)
     page.same(lambda: driver.execute_script("return window.copied"), ["def f(x):\n    return x * 2\n", SAMPLE])
     page.same(lambda: driver.execute_script("return document.getElementById('announcer').textContent"), "Copied")
@@ -175,7 +175,7 @@ def test_answers_and_code_are_copied_as_written(driver, scripted) -> None:
 @in_english
 def test_a_question_is_edited_in_its_place_and_sent_again(driver, scripted) -> None:
     page = answered(driver, scripted, "The answer is 42 [1].")
-    page.one("edit-button").click()
+    page.click("edit-button")
     box = page.one("edit-input")
     page.same(lambda: box.get_attribute("value"), QUESTION)
     page.same(lambda: driver.switch_to.active_element, box)
@@ -199,7 +199,7 @@ def test_a_question_is_edited_in_its_place_and_sent_again(driver, scripted) -> N
 def test_an_answer_is_given_again(driver, scripted) -> None:
     page = answered(driver, scripted, "The answer is 42 [1].")
     scripted.parts.generator.reply = "The answer is **42** [1]."
-    page.one("regenerate-button").click()
+    page.click("regenerate-button")
     page.until(lambda: inside(page, "strong") == ["42"] and page.idle())
     page.same(page.phases, ["done"])
 
@@ -212,7 +212,7 @@ def test_a_failed_answer_says_what_to_do_and_can_be_asked_again(driver, scripted
     page.until(lambda: page.phases() == ["failed"])
     page.until(lambda: page.one("error-message").find_elements(By.CSS_SELECTOR, ".solutions li"), 30)
     scripted.parts.generator.error = None
-    page.one("retry-button").click()
+    page.click("retry-button")
     page.until(lambda: page.phases() == ["done"])
     page.until(lambda: not page.all("error-message"), 30)
 
@@ -252,7 +252,7 @@ def test_hostile_texts_stay_texts(driver, scripted) -> None:
         if number % 40 == 39 or number == len(ATTACKS) - 1:
             seen |= set(driver.execute_script(TAGS))
             page.same(lambda: set(page.phases()), {"done"})
-            page.one("new-chat-button").click()
+            page.click("new-chat-button")
             page.until(lambda: page.status() in ("연결됨", "Connected"), 30)
     time.sleep(0.3)
     page.same(lambda: driver.execute_script("return [window.harmed ?? null, window.broken]"), [None, []])

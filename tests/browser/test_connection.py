@@ -100,7 +100,7 @@ def test_an_answer_survives_a_break_after_every_word(driver, scripted, proxy: Cu
         seen = "".join(page.texts("assistant-message"))
         assert REPLY.startswith(seen)
         if not page.idle() and page.shown("reconnect-button"):
-            page.one("reconnect-button").click()
+            page.click("reconnect-button")
     proxy.frames = None
     whole(page)
     assert proxy.cuts >= WORDS
@@ -204,7 +204,7 @@ def test_an_answer_that_the_server_keeps_no_more_is_interrupted_and_can_be_asked
     page.same(page.phases, ["interrupted"])
     page.same(lambda: page.texts("assistant-message"), ["The answer"])
     monkeypatch.undo()
-    page.one("retry-button").click()
+    page.click("retry-button")
     page.until(lambda: page.phases() == ["done"], 30)
     page.same(lambda: page.texts("assistant-message"), [REPLY])
 
@@ -218,7 +218,7 @@ def test_what_is_stopped_without_a_connection_is_stopped_on_the_server_too(
     page.until(lambda: page.texts("assistant-message") == ["The answer"])
     cut(scripted, proxy, away=True)
     page.until(lambda: not connected(page), 30)
-    page.one("stop-button").click()
+    page.click("stop-button")
     page.until(page.idle, 30)
     page.same(page.phases, ["stopped"])
     proxy.away = False

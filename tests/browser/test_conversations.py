@@ -51,7 +51,7 @@ class Talks(Page):
         self.one("conversation-actions").find_element(By.CSS_SELECTOR, f'[data-action="{action}"]').click()
 
     def new(self) -> None:
-        self.one("new-chat-button").click()
+        self.click("new-chat-button")
 
     def reload(self) -> None:
         self.driver.refresh()
@@ -313,7 +313,7 @@ def test_keys_begin_a_new_chat_and_lead_to_the_question(talks: Talks) -> None:
         Keys.CONTROL
     ).perform()
     talks.same(lambda: talks.texts("user-message"), [])
-    talks.one("conversation-open").click()
+    talks.click("conversation-open")
     talks.driver.execute_script("document.activeElement.blur()")
     ActionChains(talks.driver).send_keys("/").perform()
     talks.same(talks.focused, "chat-input")
@@ -324,7 +324,7 @@ def test_on_a_phone_the_list_is_a_drawer(talks: Talks) -> None:
     talks.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     talks.until(lambda: not talks.shown("sidebar"), 30)
     talks.tell(f"{ASKED} one")
-    talks.one("sidebar-button").click()
+    talks.click("sidebar-button")
     talks.until(lambda: talks.shown("sidebar"), 30)
     talks.same(talks.focused, "new-chat-button")
     talks.until(lambda: talks.driver.execute_script("return document.querySelector('.dock').inert"), 30)
@@ -332,7 +332,7 @@ def test_on_a_phone_the_list_is_a_drawer(talks: Talks) -> None:
     talks.until(lambda: not talks.shown("sidebar"), 30)
     talks.same(talks.focused, "sidebar-button")
     talks.new()
-    talks.one("sidebar-button").click()
+    talks.click("sidebar-button")
     talks.open(ASKED)
     talks.until(lambda: not talks.shown("sidebar"), 30)
     talks.until(lambda: talks.texts("user-message") == [f"{ASKED} one"], 30)
@@ -341,12 +341,12 @@ def test_on_a_phone_the_list_is_a_drawer(talks: Talks) -> None:
 
 def test_the_column_stays_folded(talks: Talks) -> None:
     talks.until(lambda: talks.shown("sidebar"), 30)
-    talks.one("sidebar-close").click()
+    talks.click("sidebar-close")
     talks.until(lambda: not talks.shown("sidebar"), 30)
     talks.same(talks.focused, "sidebar-button")
     talks.reload()
     talks.until(lambda: not talks.shown("sidebar"), 30)
-    talks.one("sidebar-button").click()
+    talks.click("sidebar-button")
     talks.until(lambda: talks.shown("sidebar"), 30)
 
 

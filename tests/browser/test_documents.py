@@ -28,7 +28,7 @@ def panel(driver, scripted: Scripted) -> Page:
 
 
 def opened(page: Page) -> None:
-    page.one("documents-button").click()
+    page.click("documents-button")
     page.until(lambda: page.shown("document") or page.shown("list-message"), 30)
 
 
@@ -110,7 +110,7 @@ def test_many_files_make_few_rows_and_what_failed_stays(panel: Page, scripted: S
     finished.find_element(By.TAG_NAME, "summary").click()
     panel.until(lambda: len(finished.find_elements(By.TAG_NAME, "li")) == 150, 30)
     (folder / "broken.pdf").unlink()
-    panel.one("clear-progress").click()
+    panel.click("clear-progress")
     panel.until(lambda: not panel.shown("progress"), 30)
 
 
@@ -120,7 +120,7 @@ def test_a_file_that_failed_is_tried_again(panel: Page, scripted: Scripted, tmp_
     panel.one("file-input").send_keys(str(tmp_path / "a.md"))
     panel.until(lambda: states(panel) == ["failed"], 30)
     scripted.parts.embedder.error = None
-    panel.one("job-retry").click()
+    panel.click("job-retry")
     panel.until(lambda: states(panel) == ["stored"], 30)
 
 
@@ -131,7 +131,7 @@ def test_an_upload_is_cancelled_while_it_is_sent(panel: Page, scripted: Scripted
     (tmp_path / "long.md").write_text("word " * 150_000)
     panel.one("file-input").send_keys(str(tmp_path / "long.md"))
     panel.until(lambda: states(panel) == ["uploading"] and "%" in panel.one("job-state").text, 30)
-    panel.one("job-cancel").click()
+    panel.click("job-cancel")
     panel.until(lambda: states(panel) == ["cancelled"], 30)
     incoming = scripted.parts.directory / "incoming"
     panel.until(lambda: not incoming.exists() or not list(incoming.iterdir()), 30)
@@ -143,9 +143,9 @@ def test_a_job_is_cancelled_while_the_server_works_on_it(panel: Page, scripted: 
         (tmp_path / f"{name}.md").write_text(f"text {name}")
     panel.one("file-input").send_keys(f"{tmp_path / 'a.md'}\n{tmp_path / 'b.md'}")
     panel.until(lambda: states(panel) == ["embedding"] * 2, 30)
-    panel.shown("job-cancel")[0].click()
+    panel.click("job-cancel")
     panel.until(lambda: sorted(states(panel)) == ["cancelled", "embedding"], 30)
-    panel.one("cancel-all").click()
+    panel.click("cancel-all")
     panel.until(lambda: states(panel) == ["cancelled"] * 2, 30)
 
 
@@ -196,9 +196,9 @@ def test_documents_are_found_by_name_and_sorted(panel: Page, scripted: Scripted)
 
 
 def test_a_document_is_opened_from_the_list(panel: Page) -> None:
-    panel.one("document-name").click()
+    panel.click("document-name")
     panel.until(lambda: panel.shown("viewer") and "the answer to all questions" in panel.one("viewer-body").text, 30)
-    panel.one("viewer-close").click()
+    panel.click("viewer-close")
     panel.until(lambda: panel.shown("documents-panel"), 30)
 
 
@@ -223,22 +223,22 @@ def test_a_deleted_document_comes_back_on_undo(panel: Page, scripted: Scripted) 
     opened(panel)
     panel.until(lambda: len(names(panel)) == 4, 30)
     before = names(panel)
-    panel.all("document-choose")[1].click()
-    panel.all("document-delete")[1].click()
-    panel.all("document-delete")[1].click()
+    panel.click("document-choose", 1)
+    panel.click("document-delete", 1)
+    panel.click("document-delete", 1)
     panel.until(lambda: names(panel) == [before[0], before[3]], 30)
     focused = panel.driver.switch_to.active_element
     panel.same(lambda: focused.get_attribute("data-testid"), "document-delete")
     panel.all("undo-one")[1].send_keys(Keys.ENTER)
     panel.until(lambda: names(panel) == [before[0], before[1], before[3]], 30)
     panel.until(lambda: panel.all("document-choose")[1].is_selected(), 30)
-    panel.one("undo-one").click()
+    panel.click("undo-one")
     panel.until(lambda: names(panel) == before, 30)
     assert len(scripted.parts.store.documents) == 4
 
 
 def test_a_document_is_deleted_when_the_page_is_left(panel: Page, scripted: Scripted) -> None:
-    panel.one("document-delete").click()
+    panel.click("document-delete")
     panel.until(lambda: panel.shown("undo"), 30)
     assert "doc" in scripted.parts.store.documents
     panel.driver.get("about:blank")
@@ -247,7 +247,7 @@ def test_a_document_is_deleted_when_the_page_is_left(panel: Page, scripted: Scri
 
 @in_english
 def test_a_deletion_that_fails_brings_the_row_back(panel: Page, scripted: Scripted) -> None:
-    panel.one("document-delete").click()
+    panel.click("document-delete")
     panel.until(lambda: names(panel) == [], 30)
     scripted.parts.store.error = OSError("disk")
     panel.until(lambda: names(panel) == ["doc.md"], 30)
@@ -275,13 +275,13 @@ def test_a_conversation_asks_only_the_documents_chosen(panel: Page, scripted: Sc
     panel.until(lambda: panel.one("chosen").text == "Asking 2 documents", 30)
     panel.ask("alpha")
     panel.until(lambda: "done" in panel.phases(), 30)
-    panel.one("new-chat-button").click()
+    panel.click("new-chat-button")
     panel.until(lambda: not panel.shown("chosen"), 30)
     panel.driver.refresh()
     opened(panel)
-    panel.all("document-choose")[0].click()
+    panel.click("document-choose")
     panel.driver.find_element(By.CSS_SELECTOR, "#documents-panel .close").click()
-    panel.one("chosen-clear").click()
+    panel.click("chosen-clear")
     panel.until(lambda: not panel.shown("chosen"), 30)
 
 
@@ -293,7 +293,7 @@ def test_a_question_finds_only_what_the_chosen_documents_hold(panel: Page, scrip
     panel.driver.refresh()
     opened(panel)
     panel.until(lambda: names(panel) == ["other.md", "doc.md"], 30)
-    panel.all("document-choose")[0].click()
+    panel.click("document-choose")
     panel.driver.find_element(By.CSS_SELECTOR, "#documents-panel .close").click()
     panel.ask("What is the answer to all questions?")
     panel.until(panel.idle, 30)

@@ -156,7 +156,7 @@ def test_stop_ends_the_answer_and_the_next_question_is_answered(driver, scripted
     page = Page(driver, scripted.url)
     page.ask("what is the answer")
     page.until(lambda: page.texts("assistant-message") == ["The answer"])
-    page.one("stop-button").click()
+    page.click("stop-button")
     scripted.go()
     page.until(page.idle, 30)
     page.same(page.phases, ["stopped"])
@@ -242,10 +242,10 @@ def test_phone_width_needs_no_sideways_scroll(page: Page) -> None:
     page.until(lambda: page.overflow() <= 0, 30)
     page.ask(f"{'가' * 300} https://{'a' * 300}.example/ 는 무엇인가요?")
     page.until(page.idle)
-    page.shown("source")[0].click()
+    page.click("source")
     page.until(lambda: page.shown("sources-panel"))
     page.until(lambda: page.overflow() <= 0, 30)
-    page.one("sources-close").click()
+    page.click("sources-close")
     page.until(lambda: page.overflow() <= 0, 30)
     inside = "return document.getElementById('scroller').scrollWidth - document.getElementById('scroller').clientWidth"
     page.until(lambda: page.driver.execute_script(inside) <= 0, 30)
@@ -253,13 +253,13 @@ def test_phone_width_needs_no_sideways_scroll(page: Page) -> None:
         box = page.one(test_id).rect
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE["width"], test_id
-    page.one("documents-button").click()
+    page.click("documents-button")
     page.until(lambda: page.shown("documents-panel"), 30)
     page.until(lambda: page.overflow() <= 0, 30)
 
 
 def test_language_switch_reaches_the_page_and_is_kept(page: Page) -> None:
-    page.one("language-button").click()
+    page.click("language-button")
     page.until(lambda: page.status() == "Connected", 30)
     page.same(lambda: page.driver.execute_script("return document.documentElement.lang"), "en")
     page.same(lambda: page.one("send-button").get_attribute("aria-label"), "Send")
@@ -271,7 +271,7 @@ def test_new_chat_clears_the_conversation_and_changes_the_session(page: Page) ->
     session = "return sessionStorage.getItem('session')"
     before = page.driver.execute_script(session)
     page.ask("문서를 어떻게 추가하나요?")
-    page.one("new-chat-button").click()
+    page.click("new-chat-button")
     page.until(lambda: not page.all("user-message"), 30)
     page.until(page.idle, 30)
     page.until(lambda: page.driver.execute_script(session) != before, 30)
@@ -284,7 +284,7 @@ def test_new_chat_clears_the_conversation_and_changes_the_session(page: Page) ->
 def test_page_talks_to_its_own_host_only_and_breaks_no_policy(page: Page, server) -> None:
     page.ask("문서를 어떻게 추가하나요?")
     page.until(page.idle)
-    page.one("documents-button").click()
+    page.click("documents-button")
     time.sleep(0.5)
     own = urlsplit(server.url).netloc
 

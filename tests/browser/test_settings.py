@@ -21,12 +21,12 @@ def option(page: Page, test_id: str, value: str) -> None:
 
 
 def opened(page: Page) -> None:
-    page.one("settings-button").click()
+    page.click("settings-button")
     page.until(lambda: page.shown("settings-panel"), 30)
 
 
 def closed(page: Page) -> None:
-    page.one("settings-close").click()
+    page.click("settings-close")
     page.until(lambda: not page.shown("settings-panel"), 30)
 
 
@@ -81,7 +81,7 @@ def test_the_theme_is_there_before_the_first_paint_and_follows_the_system_again(
     page.same(lambda: ground(page), dark)
     page.load()
     opened(page)
-    page.one("settings-reset").click()
+    page.click("settings-reset")
     page.same(lambda: ground(page), light)
     page.dress("dark")
     page.same(lambda: ground(page), dark)
@@ -118,7 +118,7 @@ def test_speed_is_shown_to_those_who_want_it(driver, scripted) -> None:
     figures = driver.find_element(By.CSS_SELECTOR, ".stats")
     page.until(lambda: not figures.is_displayed(), 30)
     opened(page)
-    page.one("figures-switch").click()
+    page.click("figures-switch")
     closed(page)
     page.until(lambda: figures.is_displayed(), 30)
     page.until(lambda: "first word after 0" in figures.text, 30)
@@ -148,12 +148,12 @@ def test_nothing_is_cut_off_at_320_px(driver, scripted) -> None:
     page = Page(driver, scripted.url)
     page.until(lambda: page.overflow() <= 0, 30)
     for button, panel in (("settings-button", "settings-panel"), ("stats-button", "stats-panel")):
-        page.one(button).click()
+        page.click(button)
         page.until(lambda panel=panel: page.shown(panel), 30)
         if panel == "settings-panel":
             # The hint is longest there.
             option(page, "answers-select", "free")
         dialog = page.one(panel)
         assert page.driver.execute_script("return arguments[0].scrollWidth - arguments[0].clientWidth", dialog) <= 0
-        page.one(panel.replace("panel", "close")).click()
+        page.click(panel.replace("panel", "close"))
         page.until(lambda panel=panel: not page.shown(panel), 30)

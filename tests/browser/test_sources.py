@@ -107,7 +107,7 @@ def test_the_row_under_the_answer_opens_the_panel_at_its_source(driver, scripted
             ["[2]", "Other"],
         ],
     )
-    page.all("source")[1].click()
+    page.click("source", 1)
     cards = page.until(lambda: page.shown("source-card"))
     page.same(lambda: focused(page), cards[1])
     page.until(lambda: "Cited in the answer" in cards[0].text, 30)
@@ -121,7 +121,7 @@ def test_an_open_column_goes_on_with_the_newest_answer(driver, scripted, store) 
     page.ask("glass door X200")
     page.until(lambda: page.idle() and len(page.phases()) == 2)
     page.until(lambda: "glass door X200" in page.one("sources-panel").text, 30)
-    page.one("new-chat-button").click()
+    page.click("new-chat-button")
     page.until(lambda: not page.shown("sources-panel"), 30)
 
 
@@ -193,7 +193,7 @@ def test_words_are_found_in_the_whole_text(driver, scripted, store) -> None:
     page.one("viewer-search").send_keys("LINE  77 ")
     page.until(lambda: page.one("viewer-count").text == "12 of 22", 30)
     page.same(lambda: marks(page, "viewer-body", "mark.here"), ["Line 77"])
-    page.one("viewer-previous").click()
+    page.click("viewer-previous")
     page.until(lambda: page.one("viewer-count").text == "11 of 22", 30)
     page.one("viewer-search").send_keys(Keys.ENTER)
     page.until(lambda: page.one("viewer-count").text == "12 of 22", 30)
@@ -224,10 +224,10 @@ def test_a_document_that_has_changed_is_told_and_the_passage_found_where_it_is_n
     page.until(lambda: marks(page, "viewer-body", "mark.quote") == [PASSAGE], 30)
     page.until(lambda: "has changed since the answer" in page.one("source-card").text, 30)
 
-    page.one("viewer-close").click()
+    page.click("viewer-close")
     page.until(lambda: not page.shown("viewer"), 30)
     store.documents["long"] = make_document("Something else.", "long")
-    page.one("open-document").click()
+    page.click("open-document")
     page.until(lambda: page.shown("viewer-quote"), 30)
     page.same(lambda: page.one("viewer-quote").text, PASSAGE)
     page.same(lambda: page.one("viewer-body").text, "Something else.")
@@ -248,7 +248,7 @@ def test_a_link_opens_the_place_and_back_closes_it(driver, scripted, store) -> N
     page.driver.get("about:blank")
     page.driver.get(link)
     page.until(lambda: marks(page, "viewer-body") == [PASSAGE], 30)
-    page.one("viewer-close").click()
+    page.click("viewer-close")
     page.until(lambda: not page.shown("viewer") and page.driver.current_url == f"{scripted.url}/", 30)
     page.driver.get("about:blank")
     page.driver.get(f"{scripted.url}/#document=long&page=2")
@@ -300,7 +300,7 @@ def test_a_pdf_opens_as_text_and_as_its_original_at_the_page(driver, scripted, s
     page.until(lambda: (original, 200, "application/pdf") in framed(), 30)
     page.until(lambda: not page.shown("viewer-search"), 30)
 
-    page.one("viewer-as-text").click()
+    page.click("viewer-as-text")
     page.until(lambda: marks(page, "viewer-body") == ["The warranty lasts 24 months."], 30)
     pages = [one.text for one in page.one("viewer-body").find_elements(By.CLASS_NAME, "viewer-page")]
     assert pages == ["page 1", "page 2", "page 3"]

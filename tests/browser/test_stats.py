@@ -29,7 +29,7 @@ def test_plots_are_drawn_and_said_in_words(driver, scripted) -> None:
     for _ in range(3):
         page.ask("what is the answer")
         page.until(page.idle)
-    page.one("stats-button").click()
+    page.click("stats-button")
     page.until(lambda: page.one("stats-facts").text, 30)
     page.until(lambda: "scripted · 7B" in page.one("stats-facts").text, 30)
     page.until(lambda: "Answers: 3" in page.one("stats-facts").text, 30)
@@ -51,11 +51,11 @@ def test_figures_are_asked_for_only_while_they_are_seen(driver, scripted) -> Non
     page = Page(driver, scripted.url)
     page.until(lambda: page.one("machine").text, 30)
     reads(page)
-    page.one("stats-button").click()
+    page.click("stats-button")
     page.until(lambda: page.one("stats-facts").text, 30)
     for _ in range(2):
         page.until(lambda: reads(page), 30)
-    page.one("stats-close").click()
+    page.click("stats-close")
     time.sleep(0.5)
     reads(page)
     time.sleep(3.5)
