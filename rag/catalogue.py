@@ -160,7 +160,7 @@ CATALOGUE: dict[str, Row] = {
         "Search is unavailable, the document store cannot be read: {reason}.",
         ("Check the permissions and the free space of the data directory ({directory}).", "Restart the server."),
         when=("문서 저장소를 읽을 수 없을 때", "The document store cannot be read."),
-        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, COMMAND),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS, COMMAND),
     ),
     "SEARCH-004": _row(
         503,
@@ -397,7 +397,7 @@ CATALOGUE: dict[str, Row] = {
         "The directory cannot be written: {directory} ({reason}).",
         ("Check its permissions and free space, or choose another.",),
         when=("데이터나 모델 폴더에 쓸 수 없을 때", "The data or the models directory cannot be written."),
-        doors=(COMMAND,),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS, COMMAND),
     ),
     "SETUP-004": _row(
         500,
