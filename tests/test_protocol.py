@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rag.errors import RULES, Lang, RagError
+from rag.errors import Lang, RagError
 from rag.protocol import (
     Cancel,
     ClientMessage,
@@ -25,6 +25,7 @@ from rag.protocol import (
     source_of,
     to_ws,
 )
+from rag.rules import RULES
 from rag.types import Usage
 from tests.fakes import Clock, make_passage
 

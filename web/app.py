@@ -17,7 +17,7 @@ from rag.errors import RagError
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
-from . import assets, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
+from . import assets, chat_ws, documents, jobs, middleware, openapi, ops, pages, search, sessions
 from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
@@ -33,7 +33,8 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
     With a `state` of ready parts, which stay the caller's, nothing is loaded.
     """
-    app = web.Application(middlewares=[middleware.errors, middleware.own_address], client_max_size=MAX_BODY)
+    around = [middleware.errors, middleware.own_address, openapi.accepted_type]
+    app = web.Application(middlewares=around, client_max_size=MAX_BODY)
     app[SETTINGS] = settings
     app[STATE] = state or State(
         model=models.chat.verdict.name if models.chat else "",
@@ -67,6 +68,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/documents/{id}/original", documents.original),
             web.get("/health", ops.health),
             web.get("/stats", ops.stats),
+            web.get("/openapi.json", openapi.openapi),
             web.get("/static/{path:.*}", assets.asset),
         ]
     )
