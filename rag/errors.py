@@ -99,6 +99,7 @@ RULES: dict[str, tuple[str, str]] = {
     "rule:temperature": ("0~2의 수여야 합니다", "it must be a number from 0 to 2"),
     "rule:sources": ("1~20의 정수여야 합니다", "it must be an integer from 1 to 20"),
     "rule:answers": ("auto, quote, free 중 하나여야 합니다", "it must be auto, quote or free"),
+    "rule:max-tokens": ("1~1,048,576의 정수여야 합니다", "it must be an integer from 1 to 1,048,576"),
     "rule:documents": (
         "문서 id 1~100개의 목록이어야 합니다",
         "it must be a list of 1 to 100 ids of documents",
@@ -344,6 +345,13 @@ CATALOGUE: dict[str, Row] = {
         ("요청을 줄여서 다시 보내세요.",),
         "The request is too large.",
         ("Make it smaller and send it again.",),
+    ),
+    "HTTP-415": _row(
+        415,
+        "이 주소는 {given} 형식의 본문을 받지 않습니다.",
+        ("Content-Type을 다음 중 하나로 보내세요: {accepted}.",),
+        "This address does not take a body of the type {given}.",
+        ("Send it with one of these as its Content-Type: {accepted}.",),
     ),
     "HTTP-400": _row(
         400,
