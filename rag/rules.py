@@ -35,6 +35,7 @@ RULES: dict[str, tuple[str, str]] = {
     "rule:temperature": ("0~2의 수여야 합니다", "it must be a number from 0 to 2"),
     "rule:sources": ("1~20의 정수여야 합니다", "it must be an integer from 1 to 20"),
     "rule:answers": ("auto, quote, free 중 하나여야 합니다", "it must be auto, quote or free"),
+    "rule:max-tokens": ("1~1,048,576의 정수여야 합니다", "it must be an integer from 1 to 1,048,576"),
     "rule:documents": (
         "문서 id 1~100개의 목록이어야 합니다",
         "it must be a list of 1 to 100 ids of documents",

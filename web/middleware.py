@@ -60,6 +60,8 @@ def error_response(error: RagError, request: web.Request) -> web.Response:
     response = reply(error.body(lang_of(request)), status=error.status)
     if error.code == "HTTP-405":
         response.headers[hdrs.ALLOW] = error.data["allowed"]
+    if error.status == 503 and "seconds" in error.data:
+        response.headers[hdrs.RETRY_AFTER] = str(error.data["seconds"])
     return response
 
 
