@@ -24,6 +24,7 @@ from rag.errors import CATALOGUE
 from rag.questions import read
 from rag.settings import TABLE
 from server import COMMANDS, _parser, _with_command
+from web.guidebook import anchor as anchor_of
 
 from . import guides
 from .app_client import Client
@@ -309,11 +310,15 @@ def test_every_link_leads_somewhere(guide: str, lang: Lang) -> None:
         if anchor:
             other = Path(path).stem if path else guide
             languages = LANGS if other == README else (lang,)
-            assert anchor in {_anchor(each.text) for one in languages for each in guides.headings(other, one)}, link
+            assert anchor in {anchor_of(each.text) for one in languages for each in guides.headings(other, one)}, link
 
 
-def _anchor(heading: str) -> str:
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize("guide", guides.names())
+def test_every_heading_can_be_linked_to(guide: str, lang: Lang) -> None:
+    anchors = [anchor_of(heading.text) for heading in guides.headings(guide, lang)]
+    assert len(set(anchors)) == len(anchors)
+    assert all(anchors)
 
 
 @pytest.mark.parametrize("lang", LANGS)
