@@ -41,7 +41,7 @@ def test_every_javascript_example_runs(of: Block, driver: Any, server: Server) -
 def test_a_block_of_a_guide_can_be_copied(driver: Any, scripted: Scripted) -> None:
     driver.get(f"{scripted.url}/guides/05-protocol?lang=en")
     button = WebDriverWait(driver, 30).until(lambda _: driver.find_elements(By.CSS_SELECTOR, ".block .copy-code"))[0]
-    assert button.text == "Copy"
+    assert button.text == "Copy code"
     button.click()
     WebDriverWait(driver, 30).until(lambda _: button.text == "Copied")
 
