@@ -60,6 +60,8 @@ def test_every_default_is_itself_valid(setting: Setting) -> None:
         ("lang", "de"),
         ("log_level", "loud"),
         ("offline", "maybe"),
+        ("trusted_proxies", "127.0.0.1,proxy"),
+        ("trusted_proxies", "10.0.0.0/33"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
