@@ -125,6 +125,11 @@ RULES: dict[str, tuple[str, str]] = {
         "not_in_documents와 다른 값을 함께 쓸 수 없습니다",
         "'not_in_documents' goes neither with 'expected' nor with 'source'",
     ),
+    "rule:tls-both": ("--tls-cert와 --tls-key는 함께 지정해야 합니다", "--tls-cert and --tls-key go together"),
+    "rule:tls-cert": ("PEM 형식의 인증서가 아닙니다", "it holds no certificate in PEM format"),
+    "rule:tls-key": ("PEM 형식의 개인 키가 아닙니다", "it holds no private key in PEM format"),
+    "rule:tls-password": ("개인 키가 암호로 보호되어 있습니다", "the private key is protected by a password"),
+    "rule:tls-pair": ("인증서의 개인 키가 아닙니다", "it is not the key of the certificate"),
     "rule:files": ("파일이 하나 이상 있어야 합니다", "it must hold at least one file"),
 }
 
@@ -154,6 +159,16 @@ CATALOGUE: dict[str, Row] = {
         ("모델을 불러오는 중이면 잠시 기다렸다가 다시 시도하세요.", "계속되면 관리자에게 문의하세요."),
         "The chat service is not ready yet.",
         ("If the model is loading, wait a moment and try again.", "If it goes on, ask the administrator."),
+    ),
+    "WS-004-TOO_MANY_CONNECTIONS": _row(
+        503,
+        "연결이 너무 많습니다(최대 {limit}개).",
+        ("쓰지 않는 창을 닫고 잠시 후 다시 시도하세요.", "계속되면 관리자에게 --max-connections를 늘려 달라고 하세요."),
+        "There are too many connections (at most {limit}).",
+        (
+            "Close windows that you do not use and try again shortly.",
+            "If it goes on, ask the administrator to raise --max-connections.",
+        ),
     ),
     "WS-999-INTERNAL_ERROR": _row(
         500,
@@ -324,6 +339,13 @@ CATALOGUE: dict[str, Row] = {
         "The request comes from an address that is not allowed: {name} = {value}.",
         ("Open the server by its own address.",),
     ),
+    "RATE-001": _row(
+        429,
+        "질문이 너무 잦습니다. 약 {seconds}초 후에 다시 시도하세요.",
+        ("잠시 기다렸다가 다시 보내세요.",),
+        "There are too many questions. Try again in about {seconds} s.",
+        ("Wait a little and send the question again.",),
+    ),
     "HTTP-404": _row(
         404,
         "그런 주소가 없습니다: {path}.",
@@ -419,5 +441,18 @@ CATALOGUE: dict[str, Row] = {
         ("'server.py --help'에서 쓸 수 있는 값을 확인하세요.",),
         "The setting is not valid: {name} = {value} ({reason}).",
         ("See 'server.py --help' for the values it takes.",),
+    ),
+    "SETUP-009": _row(
+        500,
+        "TLS 인증서나 개인 키를 사용할 수 없습니다: {file} ({reason}).",
+        (
+            "--tls-cert에는 PEM 형식의 인증서를, --tls-key에는 암호 없는 그 개인 키를 지정하세요.",
+            "도움말 '운영하기'에서 만드는 방법을 확인하세요.",
+        ),
+        "The TLS certificate or its key cannot be used: {file} ({reason}).",
+        (
+            "Give --tls-cert a certificate in PEM format, and --tls-key its private key without a password.",
+            "The guide on running RAG Standard shows how to make them.",
+        ),
     ),
 }

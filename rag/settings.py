@@ -31,6 +31,10 @@ class Settings:
     host: str
     port: int
     trusted_proxies: str
+    tls_cert: str
+    tls_key: str
+    max_connections: int
+    rate_limit: int
     data_dir: Path
     models_dir: Path
     model: str
@@ -61,6 +65,10 @@ class Settings:
         """The watched folders."""
         return [Path(folder).expanduser().absolute() for folder in self.watch.split(os.pathsep) if folder]
 
+    def tls(self) -> tuple[Path, Path] | None:
+        """The files of certificate and key, if there are any."""
+        return (Path(self.tls_cert).expanduser(), Path(self.tls_key).expanduser()) if self.tls_cert else None
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -88,6 +96,10 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "trusted_proxies", "", "addresses or networks, separated by commas, whose X-Forwarded headers are believed"
     ),
+    Setting("tls_cert", "", "certificate (PEM) for https and wss from this process; goes with --tls-key"),
+    Setting("tls_key", "", "private key (PEM, without a password) of the certificate"),
+    Setting("max_connections", 1000, "chat connections (sockets) at once", 1, 100_000),
+    Setting("rate_limit", 0, "questions of a client in a minute; 0: any number", 0, 1_000_000),
     Setting("data_dir", str(_HERE / "data"), "where documents, index and conversations are kept"),
     Setting("models_dir", str(_HERE / "models"), "where GGUF files are looked for"),
     Setting("model", "", "chat model, a GGUF file; otherwise the one in the models directory"),
@@ -137,6 +149,9 @@ def load(flags: Mapping[str, str | bool | None], environ: Mapping[str, str] | No
     for name in ("data_dir", "models_dir"):
         values[name] = Path(values[name]).expanduser().absolute()
     networks(values["trusted_proxies"])
+    for flag, given, other in (("--tls-cert", "tls_cert", "tls_key"), ("--tls-key", "tls_key", "tls_cert")):
+        if values[given] and not values[other]:
+            raise RagError("SETUP-006", name=flag, value=values[given], reason="rule:tls-both")
     return Settings(**values)
 
 

@@ -73,13 +73,13 @@ def _trusted(request: web.Request, address: Address) -> bool:
 
 
 def _address(text: str) -> Address | None:
-    """The address, with or without a port; one of IPv4 that is told as IPv6 is the former."""
+    """The address, without a port or zone that may stand by it; one of IPv4 that is told as IPv6 is the former."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        found = ipaddress.ip_address(text)
+        found = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     return getattr(found, "ipv4_mapped", None) or found

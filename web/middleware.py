@@ -59,6 +59,8 @@ def error_response(error: RagError, request: web.Request) -> web.Response:
     response = reply(error.body(lang_of(request)), status=error.status)
     if error.code == "HTTP-405":
         response.headers["Allow"] = ", ".join(error.data["allowed"])
+    if error.status in (429, 503) and "seconds" in error.data:
+        response.headers["Retry-After"] = str(error.data["seconds"])
     return response
 
 
