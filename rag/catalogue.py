@@ -86,6 +86,21 @@ CATALOGUE: dict[str, Row] = {
         when=("모델을 아직 불러오는 중일 때", "The models are still being loaded."),
         doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS),
     ),
+    "WS-004-TOO_MANY_CONNECTIONS": _row(
+        503,
+        "연결이 너무 많습니다(최대 {limit}개).",
+        ("쓰지 않는 창을 닫고 잠시 후 다시 시도하세요.", "계속되면 관리자에게 --max-connections를 늘려 달라고 하세요."),
+        "There are too many connections (at most {limit}).",
+        (
+            "Close windows that you do not use and try again shortly.",
+            "If it goes on, ask the administrator to raise --max-connections.",
+        ),
+        when=(
+            "열려 있는 /chat-ws 연결이 --max-connections만큼 있을 때",
+            "As many sockets are open at /chat-ws as --max-connections allows.",
+        ),
+        doors=(SOCKET,),
+    ),
     "WS-999-INTERNAL_ERROR": _row(
         500,
         "내부 오류가 발생했습니다.",
@@ -321,6 +336,18 @@ CATALOGUE: dict[str, Row] = {
         ),
         doors=(SOCKET, HTTP),
     ),
+    "RATE-001": _row(
+        429,
+        "질문이 너무 잦습니다. 약 {seconds}초 후에 다시 시도하세요.",
+        ("잠시 기다렸다가 다시 보내세요.",),
+        "There are too many questions. Try again in about {seconds} s.",
+        ("Wait a little and send the question again.",),
+        when=(
+            "한 사용자의 질문이 --rate-limit보다 잦을 때",
+            "Somebody asks more questions in a minute than --rate-limit allows.",
+        ),
+        doors=(SOCKET, CHAT, OPENAI),
+    ),
     "HTTP-404": _row(
         404,
         "그런 주소가 없습니다: {path}.",
@@ -448,6 +475,24 @@ CATALOGUE: dict[str, Row] = {
         "The setting is not valid: {name} = {value} ({reason}).",
         ("See 'server.py --help' for the values it takes.",),
         when=("설정 값이 허용된 것이 아닐 때", "A setting has a value that it does not take."),
+        doors=(COMMAND,),
+    ),
+    "SETUP-009": _row(
+        500,
+        "TLS 인증서나 개인 키를 사용할 수 없습니다: {file} ({reason}).",
+        (
+            "--tls-cert에는 PEM 형식의 인증서를, --tls-key에는 암호 없는 그 개인 키를 지정하세요.",
+            "도움말 '운영하기'에서 만드는 방법을 확인하세요.",
+        ),
+        "The TLS certificate or its key cannot be used: {file} ({reason}).",
+        (
+            "Give --tls-cert a certificate in PEM format, and --tls-key its private key without a password.",
+            "The guide on running RAG Standard shows how to make them.",
+        ),
+        when=(
+            "서버를 시작할 때 인증서나 개인 키를 읽을 수 없거나 서로 맞지 않을 때",
+            "The server starts and the certificate or its key cannot be read, or they do not belong together.",
+        ),
         doors=(COMMAND,),
     ),
 }

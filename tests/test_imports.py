@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "types": set(),
     "jsonfile": set(),
     "figures": set(),
+    "rate": set(),
     "slots": set(),
     "ranking": set(),
     "drafting": set(),

@@ -14,11 +14,12 @@ from aiohttp import web
 
 from rag.answers import Answers
 from rag.errors import RagError
+from rag.rate import Limit
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
 from . import assets, chat_http, chat_ws, documents, jobs, middleware, openapi, ops, pages, search, sessions
-from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
+from .keys import ANSWERS, CLOSING, LIMIT, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -44,6 +45,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     app[SOCKETS] = set()
     app[CLOSING] = asyncio.Event()
     app[ANSWERS] = Answers()
+    app[LIMIT] = Limit(settings.rate_limit, time.monotonic)
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True)
     app.add_routes(
         [

@@ -13,6 +13,7 @@ from yarl import URL
 from rag.errors import Lang, RagError
 from rag.protocol import preferred_lang
 
+from .forwarded import host_of
 from .keys import SETTINGS
 from .replies import reply
 
@@ -60,7 +61,7 @@ def error_response(error: RagError, request: web.Request) -> web.Response:
     response = reply(error.body(lang_of(request)), status=error.status)
     if error.code == "HTTP-405":
         response.headers[hdrs.ALLOW] = error.data["allowed"]
-    if error.status == 503 and "seconds" in error.data:
+    if error.status in (429, 503) and "seconds" in error.data:
         response.headers[hdrs.RETRY_AFTER] = str(error.data["seconds"])
     return response
 
@@ -82,7 +83,7 @@ def _from_http(exception: web.HTTPException, request: web.Request) -> RagError:
 @web.middleware
 async def own_address(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a foreign `Host` (DNS rebinding) and a foreign `Origin` (cross-site requests and sockets)."""
-    host = request.headers.get("Host", "")
+    host = host_of(request)
     if not _is_own_host(host, request.app[SETTINGS].host):
         raise RagError("AUTH-003", name="Host", value=host[:200] or "-")
     origin = request.headers.get("Origin")
