@@ -15,7 +15,9 @@ from rag.protocol import preferred_lang
 
 from .forwarded import host_of
 from .keys import SETTINGS
+from .metrics import count_error, route_of
 from .replies import reply
+from .request_id import id_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,12 +55,15 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
             return web.Response(status=204, headers={hdrs.ALLOW: _allowed(exception)})
         return error_response(_from_http(exception, request), request)
     except Exception:
-        log.exception("%s %s failed", request.method, request.path)
+        log.exception("%s %s failed", request.method, route_of(request))
         return error_response(RagError("WS-999-INTERNAL_ERROR"), request)
 
 
 def error_response(error: RagError, request: web.Request) -> web.Response:
-    response = reply(error.body(lang_of(request)), status=error.status)
+    """The body of the catalogue, with the id of the request, by which the log can be searched."""
+    count_error(request, error.code)
+    body = error.body(lang_of(request)) | {"request_id": id_of(request)}
+    response = reply(body, status=error.status)
     if error.code == "HTTP-405":
         response.headers[hdrs.ALLOW] = error.data["allowed"]
     if error.status in (429, 503) and "seconds" in error.data:

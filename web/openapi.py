@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -185,7 +184,8 @@ def _answer(answer: Answer, refs: Mapping[type, Any], lang: Lang) -> dict[str, A
         told["content"] = _content(answer.content, refs)
     if answer.headers:
         told["headers"] = {
-            name: {"description": _in(lang, said), "schema": {"type": "string"}} for name, said in answer.headers.items()
+            name: {"description": _in(lang, said), "schema": {"type": "string"}}
+            for name, said in answer.headers.items()
         }
     return told
 
