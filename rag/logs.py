@@ -1,6 +1,7 @@
 """The log of the process: lines for people or JSON, and which request and message each belongs to.
 
-What people ask, what documents say, and keys are never logged; names of files are.
+What people ask, what documents say, and keys are never logged; names of files are. An exception's own text may quote
+any of them, so it is left out, unless it is of the catalogue or of the operating system.
 """
 
 from __future__ import annotations
@@ -9,16 +10,21 @@ import io
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Any
+
+from .errors import RagError
 
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # They tell each request with its query, or every key of a model.
 CHATTY = ("aiohttp.access", "gguf")
+# Of a traceback with all its causes.
+MAX_LINES = 200
 
 _FIELDS: ContextVar[Mapping[str, Any]] = ContextVar("fields", default=MappingProxyType({}))
 
@@ -41,7 +47,15 @@ class Fields(logging.Filter):
         return True
 
 
-class Text(logging.Formatter):
+Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class Plain(logging.Formatter):
+    def formatException(self, ei: Raised) -> str:
+        return "\n".join(traced(ei[1]))
+
+
+class Text(Plain):
     """A line for people, with the fields at its end. What clients name cannot begin a line of its own."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
@@ -50,7 +64,7 @@ class Text(logging.Formatter):
         return f"{line} [{fields}]" if fields else line
 
 
-class Json(logging.Formatter):
+class Json(Plain):
     """One JSON object a line: timestamp (ISO 8601, UTC), level, logger, message, the fields, and the exception."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -78,6 +92,19 @@ def set_up(level: str, form: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler])
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def traced(error: BaseException | None) -> list[str]:
+    """The lines of a traceback, that of its cause first. The last line says what was raised, and where."""
+    lines: list[str] = []
+    while error is not None and len(lines) < MAX_LINES:
+        frames = traceback.extract_tb(error.__traceback__)
+        text = f": {error}" if isinstance(error, RagError) or (isinstance(error, OSError) and error.errno) else ""
+        at = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+        told = ["Traceback (most recent call last):", *"".join(traceback.format_list(frames)).splitlines()]
+        lines = [*told, f"{type(error).__qualname__}{text}{at}", *lines]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return lines
 
 
 def _printable(value: object) -> str:

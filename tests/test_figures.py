@@ -91,4 +91,4 @@ async def test_the_process_is_sampled_and_a_blocked_loop_shows() -> None:
     assert (figures.series["loop_lag_ms"].last or 0) > 50
     assert figures.series["queue"].last == 0
     assert figures.lag.sum > 0.05
-    assert sum(figures.lag.counts) == TICKS
+    assert sum(figures.lag.counts) >= TICKS
