@@ -152,8 +152,9 @@ def claimed(of: Block) -> bool:
 
 
 def unclaimed(kind: str) -> list[Block]:
-    """The blocks of a language that the general runners run."""
-    return [each for each in all_blocks() if each.kind == kind and not claimed(each)]
+    """The blocks of a kind that the general runners run; one that is the same in both languages once."""
+    found = {(each.guide, each.text): each for each in reversed(all_blocks()) if each.kind == kind}
+    return [each for each in reversed(found.values()) if not claimed(each)]
 
 
 _LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`(?:[^`\\]|\\.)*`')
