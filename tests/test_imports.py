@@ -17,10 +17,13 @@ PROJECT = [ROOT / "server.py", *(file for folder in ("rag", "web") for file in (
 
 # What each module of rag/ may import from rag/. `service` puts the parts together, and `doctor` looks at them all.
 ARROWS: dict[str, set[str]] = {
-    "errors": set(),
+    "catalogue": set(),
+    "rules": set(),
+    "errors": {"catalogue", "rules"},
     "types": set(),
     "jsonfile": set(),
     "figures": {"protocol", "errors", "types"},
+    "rate": set(),
     "logs": {"errors"},
     "slots": set(),
     "ranking": set(),

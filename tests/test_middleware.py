@@ -31,7 +31,7 @@ async def test_every_http_error_has_the_same_body(
 
 
 async def test_a_body_that_is_too_large_is_refused(client: Client) -> None:
-    response = await client.post("/search", data=b"x" * (2 << 20))
+    response = await client.post("/search", data=b"x" * (2 << 20), headers={"Content-Type": "application/json"})
     assert (response.status, (await response.json())["error_code"]) == (413, "HTTP-413")
 
 
