@@ -21,15 +21,16 @@ from rag.errors import RagError
 from rag.protocol import End
 from rag.types import Usage
 from web import metrics
+from web.keys import SOCKETS
 from web.state import State
 
 from .app_client import Client, MakeClient, Parts, converse
 from .conftest import Server
 from .fakes import until
+from .guides import LANGS, Lang, block, path_of
 from .logged import Logged
 from .socket_client import ask, message
 
-GUIDES = Path(__file__).resolve().parent.parent / "web" / "guides"
 GUIDE = "12-monitoring"
 Samples = Mapping[str, float]
 
@@ -54,19 +55,13 @@ def types_of(text: str) -> dict[str, str]:
     return dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
 
 
-def table_of(lang: str) -> dict[str, str]:
-    guide = (GUIDES / lang / f"{GUIDE}.md").read_text(encoding="utf-8")
+def table_of(lang: Lang) -> dict[str, str]:
+    guide = path_of(GUIDE, lang).read_text(encoding="utf-8")
     return dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", guide, re.MULTILINE))
 
 
-def snippets(lang: str, kind: str) -> list[str]:
-    """The fenced blocks of a kind in the guide."""
-    guide = (GUIDES / lang / f"{GUIDE}.md").read_text(encoding="utf-8")
-    return re.findall(rf"^```{kind}\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.parametrize("lang", ["en", "ko"])
-async def test_the_guide_names_every_metric_and_no_other(client: Client, lang: str) -> None:
+@pytest.mark.parametrize("lang", LANGS)
+async def test_the_guide_names_every_metric_and_no_other(client: Client, lang: Lang) -> None:
     told, documented = types_of(await scrape(client)), table_of(lang)
     if sys.platform != "linux":
         documented = {name: kind for name, kind in documented.items() if not name.startswith("process_")}
@@ -132,6 +127,7 @@ async def test_each_figure_moves_when_it_should(parts: Parts, client: Client) ->
         while (await asyncio.wait_for(socket.receive_json(), 10)).get("error_code") != "GEN-999":
             pass
         await until(lambda: client.app[metrics.METRICS].errors["GEN-999", "websocket"])
+        await until(lambda: len(client.app[SOCKETS]) == 1)
         found = await moved()
         assert found["rag_websocket_connections"] == 1
     for kind, count in {"invalid": 1, "cancel": 1, "resume": 1, "message": 2}.items():
@@ -139,6 +135,20 @@ async def test_each_figure_moves_when_it_should(parts: Parts, client: Client) ->
     for code in ("WS-001-INVALID_JSON", "SESSION-003", "GEN-999"):
         assert found[f'rag_errors_total code="{code}" door="websocket"'] == 1
     assert found['rag_answers_total finish_reason="error"'] == 1
+
+
+async def test_an_error_is_counted_once_whether_before_a_stream_or_in_it(parts: Parts, client: Client) -> None:
+    for path in ("/chat", "/chat/stream"):
+        await client.post(path, json={"message": ""})
+    parts.generator.error = RagError("GEN-999")
+    for path in ("/chat", "/chat/stream", "/chat/stream"):
+        await (await client.post(path, json={"message": "what is the answer"})).read()
+    await until(lambda: client.app[metrics.METRICS].errors["GEN-999", "sse"] == 2)
+    found = samples(await scrape(client))
+    assert found['rag_errors_total code="WS-002-VALIDATION_ERROR" door="http"'] == 1
+    assert found['rag_errors_total code="WS-002-VALIDATION_ERROR" door="sse"'] == 1
+    assert found['rag_errors_total code="GEN-999" door="http"'] == 1
+    assert found['rag_answers_total finish_reason="error"'] == 3
 
 
 async def test_questions_are_running_or_waiting_and_cancelled_ones_are_told_apart(parts: Parts, client: Client) -> None:
@@ -260,65 +270,77 @@ def test_the_real_server_tells_of_its_process_its_index_and_its_answers(server: 
 
 # The guide.
 
+SCRAPE = "How to get the metrics of RAG Standard into Prometheus"
+QUERIES = "What to look at first"
+ALERTS = "When Prometheus should alert"
+LINE = "How to get the log of RAG Standard as JSON"
+HEALTH = "How to check that RAG Standard is alive and ready"
+SEARCH = "How to find a request in the log"
 
-@pytest.mark.parametrize("lang", ["en", "ko"])
-async def test_what_prometheus_is_told_to_scrape_is_there(client: Client, lang: str) -> None:
-    plain, with_key, rules = map(yaml.safe_load, snippets(lang, "yaml"))
+
+@pytest.mark.guide("12-monitoring", "How to get the metrics of RAG Standard into Prometheus")
+@pytest.mark.parametrize("lang", LANGS)
+async def test_what_prometheus_is_told_to_scrape_is_there(client: Client, lang: Lang) -> None:
+    plain, with_key = (yaml.safe_load(block(GUIDE, SCRAPE, lang, nth).text) for nth in range(2))
     for config in (plain, with_key):
         (job,) = config["scrape_configs"]
-        assert job["static_configs"][0]["targets"] == ["127.0.0.1:8000"]
+        assert job["static_configs"] == [{"targets": ["127.0.0.1:8000"]}]
         assert (await client.get(job["metrics_path"])).status == 200
     assert with_key["scrape_configs"][0]["authorization"]["type"] == "Bearer"
-    assert {rule["alert"] for rule in rules["groups"][0]["rules"]} == {
-        "RagNotReady",
-        "RagQuestionsWait",
-        "RagAnswersFail",
-    }
 
 
-@pytest.mark.parametrize("lang", ["en", "ko"])
-async def test_queries_and_rules_name_what_is_there(client: Client, lang: str) -> None:
+@pytest.mark.guide("12-monitoring", "What to look at first")
+@pytest.mark.guide("12-monitoring", "When Prometheus should alert")
+@pytest.mark.parametrize("lang", LANGS)
+async def test_queries_and_rules_name_what_is_there(client: Client, lang: Lang) -> None:
     await converse(client, "what is the answer")
+    await client.get("/nowhere")
     found = {name.split()[0] for name in samples(await scrape(client))}
-    text = "".join(snippets(lang, "promql") + snippets(lang, "yaml")[2:])
-    assert found | {"rag_errors_total"} >= set(re.findall(r"\brag_\w+", text))
+    queries, alerts = (block(GUIDE, heading, lang).text for heading in (QUERIES, ALERTS))
+    for text in (queries, *(rule["expr"] for rule in yaml.safe_load(alerts)["groups"][0]["rules"])):
+        named = set(re.findall(r"\brag_\w+", text))
+        assert named
+        assert named <= found
 
 
-@pytest.mark.parametrize("lang", ["en", "ko"])
-def test_prometheus_itself_accepts_configuration_and_rules(tmp_path: Path, lang: str) -> None:
+@pytest.mark.parametrize("lang", LANGS)
+def test_prometheus_itself_accepts_configuration_and_rules(tmp_path: Path, lang: Lang) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool of Prometheus is not there")
-    for number, text in enumerate(snippets(lang, "yaml")):
-        file = tmp_path / f"{number}.yml"
+    texts = {"config": block(GUIDE, SCRAPE, lang, 1).text, "rules": block(GUIDE, ALERTS, lang).text}
+    for kind, text in texts.items():
+        file = tmp_path / kind
         file.write_text(text.replace("/etc/prometheus/rag-standard.key", str(file)), encoding="utf-8")
-        kind = "rules" if text.startswith("groups") else "config"
         subprocess.run([promtool, "check", kind, str(file)], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("lang", ["en", "ko"])
-async def test_the_requests_of_the_guide_answer_as_it_says(client: Client, lang: str) -> None:
-    health, lost = snippets(lang, "sh")
-    here = f"127.0.0.1:{client.port}"
+@pytest.mark.guide("12-monitoring", "How to check that RAG Standard is alive and ready")
+@pytest.mark.guide("12-monitoring", "How to find a request in the log")
+@pytest.mark.parametrize("lang", LANGS)
+async def test_the_requests_of_the_guide_answer_as_it_says(client: Client, lang: Lang) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not there")
 
-    async def run(command: str) -> str:
-        command = command.replace("127.0.0.1:8000", here)
+    async def run(heading: str) -> str:
+        command = block(GUIDE, heading, lang).text.replace("127.0.0.1:8000", f"127.0.0.1:{client.port}")
         shell = await asyncio.create_subprocess_exec("bash", "-euc", command, stdout=asyncio.subprocess.PIPE)
         out, _ = await asyncio.wait_for(shell.communicate(), 30)
         assert shell.returncode == 0
         return out.decode()
 
-    assert json.loads(await run(health))["status"] == "ok"
-    head, body = (await run(lost)).split("\r\n\r\n")
+    assert json.loads(await run(HEALTH))["status"] == "ok"
+    head, body = (await run(SEARCH)).split("\r\n\r\n")
     assert "X-Request-ID: order-4711" in head
     assert json.loads(body)["request_id"] == "order-4711"
 
 
-@pytest.mark.parametrize("lang", ["en", "ko"])
-async def test_the_line_of_the_log_in_the_guide_has_the_fields_of_a_real_one(
-    parts: Parts, aiohttp_client: MakeClient, logged: Logged, lang: str
+@pytest.mark.guide("12-monitoring", "How to get the log of RAG Standard as JSON")
+@pytest.mark.parametrize("lang", LANGS)
+async def test_the_line_of_the_log_in_the_guide_is_like_a_real_one(
+    parts: Parts, aiohttp_client: MakeClient, logged: Logged, lang: Lang
 ) -> None:
-    (shown,) = map(json.loads, snippets(lang, "json"))
+    shown = json.loads(block(GUIDE, LINE, lang).text)
     client = await aiohttp_client(parts.app(log_format="json"))
     await client.get("/documents/doc", headers={"X-Request-ID": "order-4711"})
     (line,) = [line for line in logged.lines() if line["logger"] == "web.access"]

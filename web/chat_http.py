@@ -26,6 +26,7 @@ from .chat_ws import MAX_WAITING, SEND_TIMEOUT
 from .keys import ANSWERS, STATE
 from .middleware import lang_of
 from .replies import event_stream, json_body, reply
+from .request_id import note_end
 
 # Seconds between two looks at a connection on which nothing is said.
 LOOK = 0.25
@@ -48,7 +49,9 @@ async def chat(request: web.Request) -> web.Response:
                 told += events
     except ConnectionError:
         return web.Response(status=CLIENT_GONE)
-    return reply(_whole(told, answer.session_id))
+    whole = _whole(told, answer.session_id)
+    note_end(request, told[-1])
+    return reply(whole)
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -71,6 +74,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
                     await response.write((text or ": \n\n").encode())
                 spoken = time.monotonic()
         if response is not None:
+            note_end(request, events[-1])
             async with asyncio.timeout(SEND_TIMEOUT):
                 await response.write_eof()
     except ConnectionError:

@@ -18,6 +18,7 @@ class Error(TypedDict):
     error_code: str
     message: str
     solutions: list[str]
+    request_id: NotRequired[str]
 
 
 # Passages and conversations.
