@@ -25,7 +25,12 @@ Door = Callable[[Server, str, str, dict[str, Any]], Told]
 
 PATIENCE = 60.0
 QUESTIONS = {"en": "How do I add documents?", "ko": "문서를 어떻게 추가하나요?"}
-STORY = "Tell me everything about documents, models, settings and the protocol, at length."
+STORIES = [
+    "Tell me everything about documents, models, settings and the protocol, at length.",
+    "Describe every setting with its flag and its meaning, one after the other.",
+    "Explain step by step how to add documents, in as many words as you can.",
+    "Which events does an answer consist of, and which fields does each of them have?",
+]
 
 
 def by_socket(server: Server, content: str, session_id: str, options: dict[str, Any]) -> Told:
@@ -113,11 +118,23 @@ def running(server: Server) -> int:
         return int(json.load(response)["queue"]["running"])
 
 
+@pytest.fixture(scope="module")
+def story(server: Server) -> tuple[str, str]:
+    """A question with a long answer, and how that begins: what the model makes of one changes with the guides."""
+    for question in STORIES:
+        with post(server, "/chat", message=question, options={"answers": "free", "max_tokens": 80}) as response:
+            told = json.load(response)
+        if told["finish_reason"] == "length":
+            return question, told["answer"]
+    raise AssertionError("all answers are short")
+
+
 @pytest.mark.parametrize("path", ["/chat", "/chat/stream"])
-def test_a_client_that_goes_away_frees_the_model(server: Server, path: str) -> None:
+def test_a_client_that_goes_away_frees_the_model(server: Server, story: tuple[str, str], path: str) -> None:
     wait_for(lambda: not running(server))
+    question, begins = story
     session_id, address = str(uuid.uuid4()), urlsplit(server.url).netloc
-    long = {"message": STORY, "session_id": session_id, "options": {"answers": "free", "max_tokens": 4_000}}
+    long = {"message": question, "session_id": session_id, "options": {"answers": "free", "max_tokens": 80}}
     with closing(http.client.HTTPConnection(address, timeout=PATIENCE)) as connection:
         connection.request("POST", path, json.dumps(long), {"Content-Type": "application/json"})
         if path == "/chat":
@@ -129,8 +146,5 @@ def test_a_client_that_goes_away_frees_the_model(server: Server, path: str) -> N
             response.close()
     wait_for(lambda: not running(server))
     said = "".join(turn["answer"] for turn in turns(server, session_id))
-    with post(server, "/chat", message=STORY, options={"answers": "free", "max_tokens": 120}) as response:
-        whole = json.load(response)
-    assert whole["finish_reason"] == "length"
-    assert whole["answer"].startswith(said)
-    assert len(said) < len(whole["answer"])
+    assert begins.startswith(said)
+    assert len(said) < len(begins)
