@@ -21,6 +21,7 @@ from rag.chat import Question
 from rag.errors import RagError
 from rag.protocol import AS_USUAL, End, ErrorEvent, Event, Stream, TokenEvent, chat_request, to_sse
 
+from . import rate
 from .chat_ws import MAX_WAITING, SEND_TIMEOUT
 from .keys import ANSWERS, STATE
 from .middleware import lang_of
@@ -85,6 +86,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
 async def _answering(request: web.Request) -> AsyncIterator[Answer]:
     """The answer to the question that the client sends; it is not kept. Raises `RagError` for what is refused."""
     asked = chat_request(await json_body(request))
+    rate.check(request)
     session_id = asked.session_id or str(uuid.uuid4())
     chat, answers = request.app[STATE].ready_chat(), request.app[ANSWERS]
     running = answers.running(session_id)
