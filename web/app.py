@@ -17,7 +17,7 @@ from rag.errors import RagError
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
-from . import assets, chat_http, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
+from . import assets, chat_http, chat_ws, documents, embeddings, jobs, middleware, openai, ops, pages, search, sessions
 from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
@@ -52,6 +52,10 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/chat-ws", chat_ws.chat_ws),
             web.post("/chat", chat_http.chat),
             web.post("/chat/stream", chat_http.stream),
+            web.get("/v1/models", openai.models),
+            web.get("/v1/models/{id:.+}", openai.model),
+            web.post("/v1/chat/completions", openai.completions),
+            web.post("/v1/embeddings", embeddings.embeddings),
             web.post("/sessions", sessions.create),
             web.get("/sessions", sessions.list_sessions),
             web.get("/sessions/{id}", sessions.session),
