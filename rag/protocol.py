@@ -89,9 +89,16 @@ def _encodable(value: str) -> bool:
 _Unicode = _checked("rule:surrogate", _encodable)
 # Of any length.
 Text = Annotated[StrictStr, _Unicode]
-_Id = Annotated[StrictStr, _checked("rule:id", lambda value: 1 <= len(value) <= 128), _Unicode]
+_Id = Annotated[
+    StrictStr,
+    Field(json_schema_extra={"minLength": 1, "maxLength": 128}),
+    _checked("rule:id", lambda value: 1 <= len(value) <= 128),
+    _Unicode,
+]
 Content = Annotated[
     StrictStr,
+    # What the rules say, for those who read the schema. Not all that Python takes for white space is `\s` elsewhere.
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_CONTENT, "pattern": r"[^\s\x1c-\x1f\x85]"}),
     _checked("rule:content", lambda value: 1 <= len(value) <= MAX_CONTENT),
     _checked("rule:blank", lambda value: bool(value.strip())),
     _Unicode,

@@ -282,7 +282,7 @@ async def test_a_template_that_does_not_take_the_messages_is_no_failure_of_the_m
 async def test_every_error_below_v1_has_openais_shape(parts: Parts, client: Client) -> None:
     async def told(response: aiohttp.ClientResponse) -> tuple[int, str]:
         body = await response.json()
-        assert body.keys() == {"error"}
+        assert body.keys() == {"error", "request_id"}
         assert {"message", "type", "param", "code"} <= body["error"].keys()
         return response.status, body["error"]["code"]
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag.errors import RULES, Lang, RagError
+from rag.errors import Lang, RagError
 from rag.protocol import (
     Cancel,
     ClientMessage,
@@ -31,6 +31,7 @@ from rag.protocol import (
     to_sse,
     to_ws,
 )
+from rag.rules import RULES
 from rag.types import Usage
 from tests.fakes import Clock, make_passage
 from tests.sse_client import events_in

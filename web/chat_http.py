@@ -21,6 +21,7 @@ from rag.chat import Question
 from rag.errors import RagError
 from rag.protocol import AS_USUAL, End, ErrorEvent, Event, Stream, TokenEvent, chat_request, to_sse
 
+from . import rate
 from .chat_ws import MAX_WAITING, SEND_TIMEOUT
 from .keys import ANSWERS, STATE
 from .middleware import lang_of
@@ -102,6 +103,7 @@ async def send(request: web.Request, question: Question, encode: Callable[[Event
 async def _question(request: web.Request) -> Question:
     """What the client asks. Raises `RagError` for what is refused."""
     asked = chat_request(await json_body(request))
+    rate.check(request)
     session_id = asked.session_id or str(uuid.uuid4())
     stream = Stream(str(uuid.uuid4()), session_id, time.monotonic)
     options = asked.options or AS_USUAL
