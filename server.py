@@ -184,12 +184,11 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 def _serve(settings: Settings, lang: Lang) -> int:
-    from aiohttp import web
-
     _writable(settings.data_dir)
     listening = _bind(settings.host, settings.port)
     with _alone(settings):
         models = _models(settings, lang)
+        from web import serving
         from web.app import create_app
 
         port = listening.getsockname()[1]
@@ -199,7 +198,7 @@ def _serve(settings: Settings, lang: Lang) -> int:
         jsonfile.save(record, {"url": url.replace(settings.host, local), "pid": os.getpid()})
         try:
             app = create_app(settings, VERSION, models=models)
-            web.run_app(app, sock=listening, print=lambda *_: say(lang, "ready", url=url), shutdown_timeout=5)
+            serving.run(app, listening, lambda: say(lang, "ready", url=url))
         finally:
             record.unlink(missing_ok=True)
     return 0

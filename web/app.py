@@ -22,6 +22,9 @@ from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
+# Ids, but not the names of addresses beside them, which would then seem to take the methods of both.
+DOCUMENT = "{id:(?!(?:jobs|stats)$)[^/]+}"
+JOB = "{id:(?!events$)[^/]+}"
 # Counting a large index takes longer than looking at the process.
 PASSAGES_EVERY = 15.0
 
@@ -58,11 +61,11 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/documents", documents.list_documents),
             web.get("/documents/jobs", jobs.list_jobs),
             web.get("/documents/jobs/events", jobs.events),
-            web.delete("/documents/jobs/{id}", jobs.cancel),
+            web.delete(f"/documents/jobs/{JOB}", jobs.cancel),
             web.get("/documents/jobs/{id}/events", jobs.job_events),
             web.get("/documents/stats", documents.stats),
-            web.get("/documents/{id}", documents.document),
-            web.delete("/documents/{id}", documents.delete),
+            web.get(f"/documents/{DOCUMENT}", documents.document),
+            web.delete(f"/documents/{DOCUMENT}", documents.delete),
             web.get("/documents/{id}/text", documents.text),
             web.get("/documents/{id}/find", documents.find),
             web.get("/documents/{id}/original", documents.original),

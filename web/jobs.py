@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from rag.errors import RagError
 from rag.incoming import Incoming, Job, State
@@ -23,6 +24,8 @@ LISTED_JOBS = 200
 # Waiting jobs in the first event of the stream of all jobs, and seconds between two looks at what has changed.
 FOLLOWED_JOBS = 1000
 LOOK = 0.25
+# What the library raises where the parts of a request are not as they should be.
+MALFORMED = (ValueError, LookupError, RuntimeError, AssertionError, HttpProcessingError)
 
 
 async def upload(request: web.Request) -> web.Response:
@@ -48,7 +51,7 @@ async def upload(request: web.Request) -> web.Response:
         # Nothing of a request that failed half-way is kept.
         for job in jobs:
             await asyncio.to_thread(ingester.incoming.discard, job)
-        if isinstance(error, ValueError):
+        if isinstance(error, MALFORMED):
             raise RagError("HTTP-400") from error
         raise
     if not jobs:

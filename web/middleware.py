@@ -51,6 +51,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if isinstance(exception, web.HTTPMethodNotAllowed) and request.method == hdrs.METH_OPTIONS:
             return web.Response(status=204, headers={hdrs.ALLOW: _allowed(exception)})
         return error_response(_from_http(exception, request), request)
+    except web.RequestPayloadError:
+        return error_response(RagError("HTTP-400"), request)
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         return error_response(RagError("WS-999-INTERNAL_ERROR"), request)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -17,7 +16,7 @@ from rag.protocol import Cancel, ClientMessage, Resume
 from . import fields, schemas
 from .keys import VERSION
 from .middleware import Handler, lang_of
-from .operation import JSON, Answer, Operation, Parameter, Said
+from .operation import JSON, STRING, Answer, Operation, Parameter, Said
 from .operations import OPERATIONS
 from .replies import reply
 
@@ -50,9 +49,9 @@ DOORS: dict[str, Said] = {
     "http": ("화면과 운영", "Pages and operation"),
 }
 ABOUT: Said = (
-    "내 문서와 나누는 대화. 모든 것이 이 컴퓨터 안에서 이루어집니다. 모든 오류의 본문은 같으며 도움말 `/guides/errors`에 "
-    "모두 나와 있습니다. GET을 받는 주소는 HEAD도 받고, OPTIONS에는 받는 메서드를 Allow 헤더로 답합니다. 여기 없는 주소는 "
-    "404(HTTP-404), 받지 않는 메서드는 405(HTTP-405)로 답합니다.",
+    "내 문서와 나누는 대화. 모든 것이 이 컴퓨터 안에서 이루어집니다. 모든 오류의 본문은 같으며 도움말 "
+    "`/guides/errors`에 모두 나와 있습니다. GET을 받는 주소는 HEAD도 받고, OPTIONS에는 받는 메서드를 Allow 헤더로 "
+    "답합니다. 여기 없는 주소는 404(HTTP-404), 받지 않는 메서드는 405(HTTP-405)로 답합니다.",
     "Chat with your own documents; everything stays on this machine. Every error has the same body, and the guide "
     "`/guides/errors` tells them all. What takes GET takes HEAD too, and OPTIONS is answered with the methods in the "
     "header Allow. Other addresses answer with 404 (HTTP-404), other methods with 405 (HTTP-405).",
@@ -185,7 +184,8 @@ def _answer(answer: Answer, refs: Mapping[type, Any], lang: Lang) -> dict[str, A
         told["content"] = _content(answer.content, refs)
     if answer.headers:
         told["headers"] = {
-            name: {"description": _in(lang, said), "schema": {"type": "string"}} for name, said in answer.headers.items()
+            name: {"description": _in(lang, said), "schema": {"type": "string"}}
+            for name, said in answer.headers.items()
         }
     return told
 
@@ -216,8 +216,8 @@ def _components() -> tuple[dict[type, Any], dict[str, Any]]:
         contents += [operation.body.content] if operation.body else []
         named |= dict.fromkeys(each for content in contents for each in content.values() if isinstance(each, type))
     queries = [operation.query for operation in OPERATIONS if operation.query]
-    adapters = [(kind, "validation", TypeAdapter(kind)) for kind in (*named, *queries)]
-    _, found = TypeAdapter.json_schemas(adapters, ref_template=REF + "{model}")  # type: ignore[arg-type]
+    adapters: list[Any] = [(kind, "validation", TypeAdapter(kind)) for kind in (*named, *queries)]
+    _, found = TypeAdapter.json_schemas(adapters, ref_template=REF + "{model}")
     schemas_ = {name: _tidied(name, schema) for name, schema in found["$defs"].items()}
     refs = {kind: schemas_[kind.__name__] for kind in (*named, *queries)}
     return refs, {name: schemas_[name] for name in sorted(schemas_) if name not in {q.__name__ for q in queries}}

@@ -1,4 +1,4 @@
-"""Every address of the server, what it takes and what it answers: the table behind `/openapi.json` and `/guides/api`."""
+"""Every address of the server, what it takes and what it answers: what `/openapi.json` and `/guides/api` tell."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ INCOMING = (
         "listJobs",
         DOCUMENTS,
         ("작업 목록", "List the jobs"),
-        as_json(schemas.Jobs, "처리 중, 대기 중, 끝난 작업의 차례.", "Those worked on, those that wait, those that ended."),
+        as_json(schemas.Jobs, "처리 중, 대기 중, 끝난 작업의 차례.", "Working, waiting, ended."),
         parameters=(IN_LANG,),
         codes=NO_INDEX,
     ),
@@ -360,7 +360,7 @@ RUNNING = (
         HTTP,
         ("준비되었는지", "Whether it is ready"),
         as_json(schemas.Health, "준비되었거나 모델을 불러오는 중입니다.", "It is ready, or loads its models.")
-        | as_json(schemas.Health, "쓸 수 없습니다. `error`가 까닭을 말합니다.", "It cannot be used; `error` says why.", 503),
+        | as_json(schemas.Health, "쓸 수 없습니다. `error`가 까닭을 말합니다.", "Not usable; `error` says why.", 503),
         parameters=(IN_LANG,),
     ),
     Operation(
