@@ -450,4 +450,11 @@ CATALOGUE: dict[str, Row] = {
         when=("설정 값이 허용된 것이 아닐 때", "A setting has a value that it does not take."),
         doors=(COMMAND,),
     ),
+    "EMBED-001": _row(
+        413,
+        "{number}번째 텍스트가 임베딩 모델이 읽을 수 있는 것보다 깁니다: {tokens}토큰이며 최대 {limit}토큰입니다.",
+        ("텍스트를 나누어 보내세요.",),
+        "Text number {number} is longer than the embedding model reads at once: {tokens} tokens, at most {limit} fit.",
+        ("Split the text and send its parts.",),
+    ),
 }

@@ -17,7 +17,21 @@ from rag.errors import RagError
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
-from . import assets, chat_ws, documents, jobs, middleware, openapi, ops, pages, search, sessions
+from . import (
+    assets,
+    chat_http,
+    chat_ws,
+    documents,
+    embeddings,
+    jobs,
+    middleware,
+    openai,
+    openapi,
+    ops,
+    pages,
+    search,
+    sessions,
+)
 from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
@@ -36,8 +50,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
     With a `state` of ready parts, which stay the caller's, nothing is loaded.
     """
-    around = [middleware.errors, middleware.own_address, openapi.accepted_type]
-    app = web.Application(middlewares=around, client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[middleware.errors, middleware.own_address], client_max_size=MAX_BODY)
     app[SETTINGS] = settings
     app[STATE] = state or State(
         model=models.chat.verdict.name if models.chat else "",
@@ -54,6 +67,14 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/guides", pages.guides),
             web.get("/guides/{slug}", pages.guide),
             web.get("/chat-ws", chat_ws.chat_ws),
+            web.post("/chat", chat_http.chat),
+            web.post("/chat/stream", chat_http.stream),
+            web.get("/v1/models", openai.models),
+            web.get("/v1/models/{id:.+}", openai.model),
+            web.post("/v1/chat/completions", openai.completions),
+            web.post("/v1/embeddings", embeddings.embeddings),
+            web.post("/sessions", sessions.create),
+            web.get("/sessions", sessions.list_sessions),
             web.get("/sessions/{id}", sessions.session),
             web.delete("/sessions/{id}", sessions.delete),
             web.post("/search", search.search),

@@ -13,6 +13,7 @@ from yarl import URL
 from rag.errors import Lang, RagError
 from rag.protocol import preferred_lang
 
+from . import openai_types
 from .keys import SETTINGS
 from .replies import reply
 
@@ -59,9 +60,12 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def error_response(error: RagError, request: web.Request) -> web.Response:
-    response = reply(error.body(lang_of(request)), status=error.status)
+    body = openai_types.error_body if f"{request.path}/".startswith(openai_types.PREFIX) else RagError.body
+    response = reply(body(error, lang_of(request)), status=error.status)
     if error.code == "HTTP-405":
         response.headers[hdrs.ALLOW] = error.data["allowed"]
+    if error.status == 503 and "seconds" in error.data:
+        response.headers["Retry-After"] = str(error.data["seconds"])
     return response
 
 

@@ -6,16 +6,16 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from pydantic import TypeAdapter
 
 from rag.catalogue import CATALOGUE
-from rag.errors import Lang, RagError
+from rag.errors import Lang
 from rag.protocol import Cancel, ClientMessage, Resume
 
 from . import fields, schemas
 from .keys import VERSION
-from .middleware import Handler, lang_of
+from .middleware import lang_of
 from .operation import JSON, STRING, Answer, Operation, Parameter, Said
 from .operations import OPERATIONS
 from .replies import reply
@@ -90,22 +90,6 @@ def document(version: str, lang: Lang) -> dict[str, Any]:
 def codes_of(operation: Operation) -> tuple[str, ...]:
     """All codes that the operation can answer with."""
     return (*operation.codes, *(WITH_BODY if operation.body else ()), *ALWAYS)
-
-
-@web.middleware
-async def accepted_type(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a body of another type than the document names. A body that names none is taken for the right one."""
-    resource = request.match_info.route.resource
-    accepted = _accepted().get((request.method, resource.canonical)) if resource else None
-    given = request.headers.get(hdrs.CONTENT_TYPE)
-    if accepted and given and request.can_read_body and request.content_type not in accepted:
-        raise RagError("HTTP-415", given=given[:100], accepted=accepted)
-    return await handler(request)
-
-
-@functools.cache
-def _accepted() -> Mapping[tuple[str, str], tuple[str, ...]]:
-    return {(operation.method, operation.path): operation.media_types for operation in OPERATIONS if operation.body}
 
 
 def _in(lang: Lang, said: Said) -> str:

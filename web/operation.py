@@ -66,11 +66,6 @@ class Operation:
     codes: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def media_types(self) -> tuple[str, ...]:
-        """What its body may be."""
-        return tuple(self.body.content) if self.body else ()
-
 
 def told(schema: Schema, ko: str, en: str) -> Schema:
     """The schema with a description in both languages."""
