@@ -96,7 +96,7 @@ class Answer:
                     self.ended = isinstance(event, End | ErrorEvent)
                     self._wake()
         except Exception:
-            log.exception("the answer to %s broke off", self.message_id)
+            log.exception("an answer broke off")
             self._events.append(ErrorEvent(self.message_id, RagError("WS-999-INTERNAL_ERROR")))
         finally:
             self.ended = True

@@ -105,9 +105,9 @@ class Chat:
                             yield event
         except Exception as error:
             if not isinstance(error, RagError):
-                log.exception("the answer to %s failed", stream.message_id)
+                log.exception("an answer failed")
                 error = RagError("WS-999-INTERNAL_ERROR")
-            self.figures.errors += 1
+            self.figures.failed()
             if stream.started and not stream.sources_sent:
                 yield stream.sources([])
             yield stream.error(error)
@@ -167,7 +167,7 @@ class Chat:
         tokens = finish.usage.completion_tokens if plan.messages else await asyncio.to_thread(self._count, answer)
         end = stream.end(finish.reason, finish.usage, grounded, sources, tokens)
         writing = ended - begun if plan.messages else 0.0
-        self.figures.answered(finish.usage.completion_tokens, end.time_to_first_token_ms, writing)
+        self.figures.answered(end, writing)
         yield end
 
     def _count(self, text: str) -> int:

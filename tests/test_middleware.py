@@ -26,7 +26,7 @@ async def test_every_http_error_has_the_same_body(
     response = await client.request(method, path, headers={"Accept-Language": lang})
     body = await response.json()
     assert (response.status, body["error_code"]) == (status, code)
-    assert body.keys() == {"error_code", "message", "solutions"}
+    assert body.keys() == {"error_code", "message", "solutions", "request_id"}
     assert ("Allow" in response.headers) == (status == 405)
 
 

@@ -24,11 +24,13 @@ from . import (
     documents,
     embeddings,
     jobs,
+    metrics,
     middleware,
     openai,
     openapi,
     ops,
     pages,
+    request_id,
     search,
     sessions,
 )
@@ -50,7 +52,9 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
     With a `state` of ready parts, which stay the caller's, nothing is loaded.
     """
-    app = web.Application(middlewares=[middleware.errors, middleware.own_address], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[request_id.identify, middleware.errors, middleware.own_address], client_max_size=MAX_BODY
+    )
     app[SETTINGS] = settings
     app[STATE] = state or State(
         model=models.chat.verdict.name if models.chat else "",
@@ -60,6 +64,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     app[SOCKETS] = set()
     app[CLOSING] = asyncio.Event()
     app[ANSWERS] = Answers()
+    app[metrics.METRICS] = metrics.Metrics(app[STATE], version, app[SOCKETS])
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True)
     app.add_routes(
         [
@@ -93,10 +98,11 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/health", ops.health),
             web.get("/stats", ops.stats),
             web.get("/openapi.json", openapi.openapi),
+            web.get("/metrics", metrics.metrics),
             web.get("/static/{path:.*}", assets.asset),
         ]
     )
-    app.on_response_prepare.append(middleware.security_headers)
+    app.on_response_prepare.extend([middleware.security_headers, request_id.tell, metrics.count_request])
     app.on_shutdown.extend([chat_ws.close_all, jobs.end_streams])
     app.cleanup_ctx.append(_sampling)
     if state is None:

@@ -15,7 +15,9 @@ from rag.protocol import preferred_lang
 
 from . import openai_types
 from .keys import SETTINGS
+from .metrics import count_error, route_of
 from .replies import reply
+from .request_id import id_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,13 +57,15 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.RequestPayloadError:
         return error_response(RagError("HTTP-400"), request)
     except Exception:
-        log.exception("%s %s failed", request.method, request.path)
+        log.exception("%s %s failed", request.method, route_of(request))
         return error_response(RagError("WS-999-INTERNAL_ERROR"), request)
 
 
 def error_response(error: RagError, request: web.Request) -> web.Response:
+    """The body of the catalogue, with the id of the request, by which the log can be searched."""
+    count_error(request, error.code)
     body = openai_types.error_body if f"{request.path}/".startswith(openai_types.PREFIX) else RagError.body
-    response = reply(body(error, lang_of(request)), status=error.status)
+    response = reply(body(error, lang_of(request)) | {"request_id": id_of(request)}, status=error.status)
     if error.code == "HTTP-405":
         response.headers[hdrs.ALLOW] = error.data["allowed"]
     if error.status == 503 and "seconds" in error.data:
