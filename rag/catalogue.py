@@ -456,5 +456,46 @@ CATALOGUE: dict[str, Row] = {
         ("텍스트를 나누어 보내세요.",),
         "Text number {number} is longer than the embedding model reads at once: {tokens} tokens, at most {limit} fit.",
         ("Split the text and send its parts.",),
+        when=(
+            "임베딩할 글이 모델이 읽을 수 있는 것보다 길 때",
+            "A text to be embedded is longer than the model reads.",
+        ),
+        doors=(OPENAI,),
+    ),
+    "WS-004-TOO_MANY_CONNECTIONS": _row(
+        503,
+        "연결이 너무 많습니다(최대 {limit}개).",
+        ("쓰지 않는 창을 닫고 잠시 후 다시 시도하세요.", "계속되면 관리자에게 --max-connections를 늘려 달라고 하세요."),
+        "There are too many connections (at most {limit}).",
+        (
+            "Close windows that you do not use and try again shortly.",
+            "If it goes on, ask the administrator to raise --max-connections.",
+        ),
+        when=("열린 WebSocket이 이미 허용된 만큼일 때", "So many sockets are open as are allowed."),
+        doors=(SOCKET,),
+    ),
+    "RATE-001": _row(
+        429,
+        "질문이 너무 잦습니다. 약 {seconds}초 후에 다시 시도하세요.",
+        ("잠시 기다렸다가 다시 보내세요.",),
+        "There are too many questions. Try again in about {seconds} s.",
+        ("Wait a little and send the question again.",),
+        when=("설정한 한도보다 자주 질문할 때", "More questions come than the setting allows."),
+        doors=(SOCKET, CHAT, OPENAI),
+    ),
+    "SETUP-009": _row(
+        500,
+        "TLS 인증서나 개인 키를 사용할 수 없습니다: {file} ({reason}).",
+        (
+            "--tls-cert에는 PEM 형식의 인증서를, --tls-key에는 암호 없는 그 개인 키를 지정하세요.",
+            "도움말 '운영하기'에서 만드는 방법을 확인하세요.",
+        ),
+        "The TLS certificate or its key cannot be used: {file} ({reason}).",
+        (
+            "Give --tls-cert a certificate in PEM format, and --tls-key its private key without a password.",
+            "The guide on running RAG Standard shows how to make them.",
+        ),
+        when=("TLS 인증서나 개인 키를 쓸 수 없을 때", "The TLS certificate or its key cannot be used."),
+        doors=(COMMAND,),
     ),
 }

@@ -97,5 +97,10 @@ RULES: dict[str, tuple[str, str]] = {
         "not_in_documents와 다른 값을 함께 쓸 수 없습니다",
         "'not_in_documents' goes neither with 'expected' nor with 'source'",
     ),
+    "rule:tls-both": ("--tls-cert와 --tls-key는 함께 지정해야 합니다", "--tls-cert and --tls-key go together"),
+    "rule:tls-cert": ("PEM 형식의 인증서가 아닙니다", "it holds no certificate in PEM format"),
+    "rule:tls-key": ("PEM 형식의 개인 키가 아닙니다", "it holds no private key in PEM format"),
+    "rule:tls-password": ("개인 키가 암호로 보호되어 있습니다", "the private key is protected by a password"),
+    "rule:tls-pair": ("인증서의 개인 키가 아닙니다", "it is not the key of the certificate"),
     "rule:files": ("파일이 하나 이상 있어야 합니다", "it must hold at least one file"),
 }

@@ -24,6 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "jsonfile": set(),
     "figures": {"protocol", "errors", "types"},
     "logs": {"errors"},
+    "rate": set(),
     "slots": set(),
     "ranking": set(),
     "drafting": set(),

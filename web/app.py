@@ -14,6 +14,7 @@ from aiohttp import web
 
 from rag.answers import Answers
 from rag.errors import RagError
+from rag.rate import Limit
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
@@ -34,7 +35,7 @@ from . import (
     search,
     sessions,
 )
-from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
+from .keys import ANSWERS, CLOSING, LIMIT, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -65,6 +66,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     app[CLOSING] = asyncio.Event()
     app[ANSWERS] = Answers()
     app[metrics.METRICS] = metrics.Metrics(app[STATE], version, app[SOCKETS])
+    app[LIMIT] = Limit(settings.rate_limit, time.monotonic)
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True)
     app.add_routes(
         [

@@ -33,7 +33,8 @@ from rag.protocol import (
     to_ws,
 )
 
-from .keys import ANSWERS, SOCKETS, STATE
+from . import rate
+from .keys import ANSWERS, SETTINGS, SOCKETS, STATE
 from .metrics import METRICS, count_error
 from .middleware import lang_of
 from .request_id import note
@@ -52,25 +53,28 @@ log = logging.getLogger(__name__)
 
 async def chat_ws(request: web.Request) -> web.WebSocketResponse:
     session_id = check_session_id(request.query.get("session_id"))
+    sockets, most = request.app[SOCKETS], request.app[SETTINGS].max_connections
+    if len(sockets) >= most:
+        raise RagError("WS-004-TOO_MANY_CONNECTIONS", limit=most)
     # One byte more than is allowed: the library refuses a frame that reaches its limit.
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MAX_FRAME + 1, compress=False)
-    await socket.prepare(request)
-    connection = Connection(
-        socket=socket,
-        request=request,
-        state=request.app[STATE],
-        answers=request.app[ANSWERS],
-        session_id=session_id,
-        lang=lang_of(request),
-        early_sources=request.query.get("sources") == "early",
-        thinking=request.query.get("thinking") == "show",
-        mode=_mode_of(request.query.get("answers")),
-    )
-    request.app[SOCKETS].add(socket)
+    sockets.add(socket)
     try:
+        await socket.prepare(request)
+        connection = Connection(
+            socket=socket,
+            request=request,
+            state=request.app[STATE],
+            answers=request.app[ANSWERS],
+            session_id=session_id,
+            lang=lang_of(request),
+            early_sources=request.query.get("sources") == "early",
+            thinking=request.query.get("thinking") == "show",
+            mode=_mode_of(request.query.get("answers")),
+        )
         await connection.serve()
     finally:
-        request.app[SOCKETS].discard(socket)
+        sockets.discard(socket)
     return socket
 
 
@@ -149,6 +153,7 @@ class Connection:
         # One is being answered, or will be as soon as the writer has its turn.
         if len(asked) > MAX_WAITING:
             raise RagError("GEN-004", seconds=10 * len(asked))
+        rate.check(self.request)
         stream = Stream(message.message_id, self.session_id, time.monotonic)
         how = (self.early_sources, self.thinking, self.mode, message.replaces, message.options)
         question = Question(message.content, stream, threading.Event(), *how)

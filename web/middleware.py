@@ -14,6 +14,7 @@ from rag.errors import Lang, RagError
 from rag.protocol import preferred_lang
 
 from . import openai_types
+from .forwarded import host_of
 from .keys import SETTINGS
 from .metrics import count_error, route_of
 from .replies import reply
@@ -68,7 +69,7 @@ def error_response(error: RagError, request: web.Request) -> web.Response:
     response = reply(body(error, lang_of(request)) | {"request_id": id_of(request)}, status=error.status)
     if error.code == "HTTP-405":
         response.headers[hdrs.ALLOW] = error.data["allowed"]
-    if error.status == 503 and "seconds" in error.data:
+    if error.status in (429, 503) and "seconds" in error.data:
         response.headers["Retry-After"] = str(error.data["seconds"])
     return response
 
@@ -90,7 +91,7 @@ def _from_http(exception: web.HTTPException, request: web.Request) -> RagError:
 @web.middleware
 async def own_address(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a foreign `Host` (DNS rebinding) and a foreign `Origin` (cross-site requests and sockets)."""
-    host = request.headers.get("Host", "")
+    host = host_of(request)
     if not _is_own_host(host, request.app[SETTINGS].host):
         raise RagError("AUTH-003", name="Host", value=host[:200] or "-")
     origin = request.headers.get("Origin")

@@ -16,7 +16,7 @@ from rag.protocol import Cancel, ClientMessage, Resume
 from . import fields, schemas
 from .keys import VERSION
 from .middleware import lang_of
-from .operation import JSON, STRING, Answer, Operation, Parameter, Said
+from .operation import JSON, Answer, Operation, Parameter, Said
 from .operations import OPERATIONS
 from .replies import reply
 
