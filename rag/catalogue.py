@@ -63,7 +63,7 @@ CATALOGUE: dict[str, Row] = {
             "본문이나 프레임이 JSON이 아니거나, 바이너리이거나, 객체가 아닐 때",
             "A frame or a body is not JSON, is binary, or is not an object.",
         ),
-        doors=(SOCKET, CHAT, OPENAI, SEARCH),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, SESSIONS),
     ),
     "WS-002-VALIDATION_ERROR": _row(
         400,
@@ -75,7 +75,7 @@ CATALOGUE: dict[str, Row] = {
             "필드가 없거나, 형식이 다르거나, 비었거나, 너무 길거나, session_id가 다를 때",
             "A field is missing, of the wrong type, empty or too long, or the session differs.",
         ),
-        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS),
     ),
     "WS-003-SERVICE_NOT_INITIALIZED": _row(
         503,
@@ -458,7 +458,7 @@ CATALOGUE: dict[str, Row] = {
         ("Split the text and send its parts.",),
         when=(
             "임베딩할 글이 모델이 읽을 수 있는 것보다 길 때",
-            "A text to be embedded is longer than the model reads.",
+            "A text to be embedded is too long for the model.",
         ),
         doors=(OPENAI,),
     ),

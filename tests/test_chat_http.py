@@ -234,7 +234,7 @@ async def test_a_type_with_a_charset_is_the_same_type(client: Client, path: str)
 @pytest.mark.parametrize("path", DOORS)
 async def test_other_methods_are_told_which_one_there_is(client: Client, path: str) -> None:
     response = await client.get(path)
-    assert (response.status, response.headers["Allow"]) == (405, "POST")
+    assert (response.status, response.headers["Allow"]) == (405, "OPTIONS, POST")
 
 
 REFUSALS: dict[str, tuple[int, Callable[[Parts], None]]] = {

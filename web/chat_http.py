@@ -21,6 +21,7 @@ from rag.chat import Question
 from rag.errors import RagError
 from rag.protocol import AS_USUAL, End, ErrorEvent, Event, Stream, TokenEvent, chat_request, to_sse
 
+from . import rate
 from .chat_ws import MAX_WAITING, SEND_TIMEOUT
 from .keys import ANSWERS, STATE
 from .middleware import lang_of
@@ -111,6 +112,7 @@ async def _question(request: web.Request) -> Question:
 @asynccontextmanager
 async def _answering(request: web.Request, question: Question) -> AsyncIterator[Answer]:
     """The answer to the question; it is not kept. Raises `RagError` for what is refused."""
+    rate.check(request)
     chat, answers = request.app[STATE].ready_chat(), request.app[ANSWERS]
     running = answers.running(question.stream.session_id)
     if running > MAX_WAITING:

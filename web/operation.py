@@ -16,6 +16,7 @@ JSON = "application/json"
 HTML = "text/html"
 EVENTS = "text/event-stream"
 FORM = "multipart/form-data"
+REF = "#/components/schemas/"
 
 STRING: Schema = {"type": "string"}
 BINARY: Schema = {"type": "string", "format": "binary"}
@@ -37,6 +38,7 @@ class Body:
 
     content: Mapping[str, Any]
     example: Any = None
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +80,8 @@ def in_path(name: str, ko: str, en: str, schema: Schema = STRING) -> Parameter:
 
 def as_json(schema: Any, ko: str, en: str, status: int = 200) -> dict[int, Answer]:
     return {status: Answer((ko, en), {JSON: schema})}
+
+
+def events_of(*names: str) -> dict[str, Schema]:
+    """Server-sent events whose data have the schemas of these names."""
+    return {EVENTS: {**STRING, "x-data": [{"$ref": REF + name} for name in names]}}
