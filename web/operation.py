@@ -82,6 +82,9 @@ def as_json(schema: Any, ko: str, en: str, status: int = 200) -> dict[int, Answe
     return {status: Answer((ko, en), {JSON: schema})}
 
 
-def events_of(*names: str) -> dict[str, Schema]:
-    """Server-sent events whose data have the schemas of these names."""
-    return {EVENTS: {**STRING, "x-data": [{"$ref": REF + name} for name in names]}}
+def events_of(*names: str, last: str = "") -> dict[str, Schema]:
+    """Server-sent events: the schema is that of one of them. Its data are JSON of one of these schemas, or `last`."""
+    data = {**STRING, "contentMediaType": JSON, "contentSchema": {"oneOf": [{"$ref": REF + name} for name in names]}}
+    if last:
+        data = {"anyOf": [{"const": last}, data]}
+    return {EVENTS: {"type": "object", "required": ["data"], "properties": {"event": STRING, "data": data}}}

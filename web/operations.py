@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag.catalogue import CHAT, DOCUMENTS, HTTP, OPENAI, SEARCH, SESSIONS, SOCKET
-from rag.protocol import ChatRequest
+from rag.protocol import SESSION_FORM, ChatRequest
 
 from . import documents, openai_types, schemas, sessions
 from .operation import (
@@ -40,7 +40,7 @@ ASKED = (
 # A value in the path that the router does not take for one.
 NO_PATH = "HTTP-404"
 
-SESSION_ID = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"}
+SESSION_ID = {"type": "string", "pattern": SESSION_FORM}
 IN_LANG = Parameter(
     "lang",
     (
@@ -154,7 +154,7 @@ CHATS = (
             200: Answer(
                 (
                     "서버 전송 이벤트: `metadata` 하나, `chunk` 여럿, `done` 하나. 도중에 실패하면 `error`로 끝납니다.",
-                    "Server-sent events: one `metadata`, any number of `chunk`, one `done`; `error` if it fails midway.",
+                    "Server-sent events: one `metadata`, any number of `chunk`, one `done`, or an `error`.",
                 ),
                 events_of("ChatMetadata", "ChatChunk", "ChatDone", "ChatError"),
             )
@@ -198,14 +198,14 @@ OPENAIS = (
                     "답변. `stream`이면 서버 전송 이벤트로 오고 `[DONE]`으로 끝납니다.",
                     "The answer; with `stream` server-sent events that end with `[DONE]`.",
                 ),
-                {JSON: schemas.Completion, **events_of("CompletionChunk")},
+                {JSON: schemas.Completion, **events_of("CompletionChunk", "OpenAIError", last="[DONE]")},
             )
         },
         (
-            "문서에서 찾아 답하고 출처를 `sources`에 담습니다. `retrieval`이 false이면 모델만 답합니다. 모델 이름은 아무 "
-            "것이나 됩니다.",
-            "It answers from the documents and gives its `sources`; with `retrieval` false the model answers alone. Any "
-            "name of a model is taken.",
+            "문서에서 찾아 답하고 출처를 `sources`에 담습니다. `retrieval`이 false이면 모델만 답합니다. "
+            "모델 이름은 아무것이나 됩니다.",
+            "It answers from the documents and gives its `sources`; with `retrieval` false the model answers alone. "
+            "Any name of a model is taken.",
         ),
         (IN_LANG,),
         body=Body({JSON: openai_types.ChatRequest}, {"messages": [{"role": "user", "content": QUESTION["message"]}]}),
