@@ -81,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         text += ")" if setting.default in ("", False) else f", default {setting.default})"
         kind: dict[str, Any] = {"action": "store_true"} if setting.default is False else {"metavar": "X"}
         group.add_argument(setting.flag, dest=setting.name, help=text.replace("%", "%%"), default=None, **kind)
-    parser = argparse.ArgumentParser(prog="server.py", description=__doc__, parents=[shared])
+    parser = argparse.ArgumentParser(
+        prog="server.py", usage="%(prog)s [command] [settings]", description=__doc__, parents=[shared]
+    )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", metavar="command")

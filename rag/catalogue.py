@@ -86,6 +86,21 @@ CATALOGUE: dict[str, Row] = {
         when=("모델을 아직 불러오는 중일 때", "The models are still being loaded."),
         doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS),
     ),
+    "WS-004-TOO_MANY_CONNECTIONS": _row(
+        503,
+        "연결이 너무 많습니다(최대 {limit}개).",
+        ("쓰지 않는 창을 닫고 잠시 후 다시 시도하세요.", "계속되면 관리자에게 --max-connections를 늘려 달라고 하세요."),
+        "There are too many connections (at most {limit}).",
+        (
+            "Close windows that you do not use and try again shortly.",
+            "If it goes on, ask the administrator to raise --max-connections.",
+        ),
+        when=(
+            "열려 있는 /chat-ws 연결이 --max-connections만큼 있을 때",
+            "As many sockets are open at /chat-ws as --max-connections allows.",
+        ),
+        doors=(SOCKET,),
+    ),
     "WS-999-INTERNAL_ERROR": _row(
         500,
         "내부 오류가 발생했습니다.",
@@ -143,6 +158,18 @@ CATALOGUE: dict[str, Row] = {
         ("Try again.", "If it goes on, run 'server.py doctor'."),
         when=("모델이 답변을 만들다가 실패했을 때", "The model failed while it made the answer."),
         doors=(SOCKET, CHAT, OPENAI, COMMAND),
+    ),
+    "EMBED-001": _row(
+        413,
+        "{number}번째 텍스트가 임베딩 모델이 읽을 수 있는 것보다 깁니다: {tokens}토큰이며 최대 {limit}토큰입니다.",
+        ("텍스트를 나누어 보내세요.",),
+        "Text number {number} is longer than the embedding model reads at once: {tokens} tokens, at most {limit} fit.",
+        ("Split the text and send its parts.",),
+        when=(
+            "임베딩할 글이 모델이 읽을 수 있는 것보다 길 때",
+            "A text to be embedded is too long for the model.",
+        ),
+        doors=(OPENAI,),
     ),
     "SEARCH-001": _row(
         500,
@@ -321,6 +348,18 @@ CATALOGUE: dict[str, Row] = {
         ),
         doors=(SOCKET, HTTP),
     ),
+    "RATE-001": _row(
+        429,
+        "질문이 너무 잦습니다. 약 {seconds}초 후에 다시 시도하세요.",
+        ("잠시 기다렸다가 다시 보내세요.",),
+        "There are too many questions. Try again in about {seconds} s.",
+        ("Wait a little and send the question again.",),
+        when=(
+            "한 사용자의 질문이 --rate-limit보다 잦을 때",
+            "Somebody asks more questions in a minute than --rate-limit allows.",
+        ),
+        doors=(SOCKET, CHAT, OPENAI),
+    ),
     "HTTP-404": _row(
         404,
         "그런 주소가 없습니다: {path}.",
@@ -449,39 +488,6 @@ CATALOGUE: dict[str, Row] = {
         ("See 'server.py --help' for the values it takes.",),
         when=("설정 값이 허용된 것이 아닐 때", "A setting has a value that it does not take."),
         doors=(COMMAND,),
-    ),
-    "EMBED-001": _row(
-        413,
-        "{number}번째 텍스트가 임베딩 모델이 읽을 수 있는 것보다 깁니다: {tokens}토큰이며 최대 {limit}토큰입니다.",
-        ("텍스트를 나누어 보내세요.",),
-        "Text number {number} is longer than the embedding model reads at once: {tokens} tokens, at most {limit} fit.",
-        ("Split the text and send its parts.",),
-        when=(
-            "임베딩할 글이 모델이 읽을 수 있는 것보다 길 때",
-            "A text to be embedded is too long for the model.",
-        ),
-        doors=(OPENAI,),
-    ),
-    "WS-004-TOO_MANY_CONNECTIONS": _row(
-        503,
-        "연결이 너무 많습니다(최대 {limit}개).",
-        ("쓰지 않는 창을 닫고 잠시 후 다시 시도하세요.", "계속되면 관리자에게 --max-connections를 늘려 달라고 하세요."),
-        "There are too many connections (at most {limit}).",
-        (
-            "Close windows that you do not use and try again shortly.",
-            "If it goes on, ask the administrator to raise --max-connections.",
-        ),
-        when=("열린 WebSocket이 이미 허용된 만큼일 때", "So many sockets are open as are allowed."),
-        doors=(SOCKET,),
-    ),
-    "RATE-001": _row(
-        429,
-        "질문이 너무 잦습니다. 약 {seconds}초 후에 다시 시도하세요.",
-        ("잠시 기다렸다가 다시 보내세요.",),
-        "There are too many questions. Try again in about {seconds} s.",
-        ("Wait a little and send the question again.",),
-        when=("설정한 한도보다 자주 질문할 때", "More questions come than the setting allows."),
-        doors=(SOCKET, CHAT, OPENAI),
     ),
     "SETUP-009": _row(
         500,

@@ -103,6 +103,7 @@ async def send(request: web.Request, question: Question, encode: Callable[[Event
 async def _question(request: web.Request) -> Question:
     """What the client asks. Raises `RagError` for what is refused."""
     asked = chat_request(await json_body(request))
+    rate.check(request)
     session_id = asked.session_id or str(uuid.uuid4())
     stream = Stream(str(uuid.uuid4()), session_id, time.monotonic)
     options = asked.options or AS_USUAL

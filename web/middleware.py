@@ -70,7 +70,7 @@ def error_response(error: RagError, request: web.Request) -> web.Response:
     if error.code == "HTTP-405":
         response.headers[hdrs.ALLOW] = error.data["allowed"]
     if error.status in (429, 503) and "seconds" in error.data:
-        response.headers["Retry-After"] = str(error.data["seconds"])
+        response.headers[hdrs.RETRY_AFTER] = str(error.data["seconds"])
     return response
 
 
