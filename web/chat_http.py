@@ -113,7 +113,6 @@ async def _question(request: web.Request) -> Question:
 @asynccontextmanager
 async def _answering(request: web.Request, question: Question) -> AsyncIterator[Answer]:
     """The answer to the question; it is not kept. Raises `RagError` for what is refused."""
-    rate.check(request)
     chat, answers = request.app[STATE].ready_chat(), request.app[ANSWERS]
     running = answers.running(question.stream.session_id)
     if running > MAX_WAITING:
