@@ -65,8 +65,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 def error_response(error: RagError, request: web.Request) -> web.Response:
     """The body of the catalogue, with the id of the request, by which the log can be searched."""
     count_error(request, error.code)
-    body = openai_types.error_body if f"{request.path}/".startswith(openai_types.PREFIX) else RagError.body
-    response = reply(body(error, lang_of(request)) | {"request_id": id_of(request)}, status=error.status)
+    shape = openai_types.error_body if f"{request.path}/".startswith(openai_types.PREFIX) else RagError.body
+    body = shape(error, lang_of(request)) | {"request_id": id_of(request)}
+    response = reply(body, status=error.status)
     if error.code == "HTTP-405":
         response.headers[hdrs.ALLOW] = error.data["allowed"]
     if error.status in (429, 503) and "seconds" in error.data:
