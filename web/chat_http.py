@@ -26,6 +26,7 @@ from .chat_ws import MAX_WAITING, SEND_TIMEOUT
 from .keys import ANSWERS, STATE
 from .middleware import lang_of
 from .replies import event_stream, json_body, reply
+from .request_id import note_end
 
 # Seconds between two looks at a connection on which nothing is said.
 LOOK = 0.25
@@ -66,6 +67,7 @@ async def listen(request: web.Request, question: Question) -> list[Event]:
             told += events
     if isinstance(told[-1], ErrorEvent):
         raise told[-1].error
+    note_end(request, told[-1])
     return told
 
 
@@ -89,6 +91,7 @@ async def send(request: web.Request, question: Question, encode: Callable[[Event
                     await response.write((text or ": \n\n").encode())
                 spoken = time.monotonic()
         if response is not None:
+            note_end(request, events[-1])
             async with asyncio.timeout(SEND_TIMEOUT):
                 await response.write_eof()
     except ConnectionError:
