@@ -341,10 +341,10 @@ CATALOGUE: dict[str, Row] = {
     ),
     "RATE-001": _row(
         429,
-        "질문이 너무 잦습니다. 약 {seconds}초 후에 다시 시도하세요.",
-        ("잠시 기다렸다가 다시 보내세요.",),
-        "There are too many questions. Try again in about {seconds} s.",
-        ("Wait a little and send the question again.",),
+        "요청이 너무 많습니다. {seconds}초 후에 다시 시도하세요.",
+        ("{seconds}초 기다린 뒤 다시 보내세요.",),
+        "Too many requests. Try again in {seconds} s.",
+        ("Wait {seconds} s, then send it again.",),
     ),
     "HTTP-404": _row(
         404,

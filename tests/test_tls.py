@@ -147,7 +147,7 @@ def test_what_is_older_than_tls_1_2_is_refused(running: Server, folder: Path) ->
     with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(OSError):
         urllib.request.urlopen(running.url + "/health", context=context, timeout=30)
 
 
