@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import logging
 import os
 import socket
 import sys
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from rag import jsonfile
+from rag import jsonfile, logs
 from rag.errors import Lang, RagError
 from rag.settings import TABLE, Settings, load, terminal_lang
 from rag.terminal import Bars, Refused, Total, say, show
@@ -50,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lang = terminal_lang(flags)
     try:
         settings = load(flags)
-        logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        for chatty in ("aiohttp.access", "gguf"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
+        logs.set_up(settings.log_level, settings.log_format)
         return _run(flags["command"], flags, settings, lang)
     except RagError as error:
         return _complain(error.body(lang))
@@ -84,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         text += ")" if setting.default in ("", False) else f", default {setting.default})"
         kind: dict[str, Any] = {"action": "store_true"} if setting.default is False else {"metavar": "X"}
         group.add_argument(setting.flag, dest=setting.name, help=text.replace("%", "%%"), default=None, **kind)
-    parser = argparse.ArgumentParser(prog="server.py", description=__doc__, parents=[shared])
+    parser = argparse.ArgumentParser(
+        prog="server.py", usage="%(prog)s [command] [settings]", description=__doc__, parents=[shared]
+    )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", metavar="command")

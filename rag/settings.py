@@ -17,6 +17,7 @@ from typing import Any, Literal, cast, get_args
 from .errors import Lang, RagError
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 Choice = Literal["auto", "on", "off"]
 Answers = Literal["auto", "quote", "free"]
 KvChoice = Literal["auto", "f16", "q8_0", "mixed"]
@@ -60,6 +61,7 @@ class Settings:
     watch_seconds: float
     offline: bool
     log_level: LogLevel
+    log_format: LogFormat
 
     def watched(self) -> list[Path]:
         """The watched folders."""
@@ -134,6 +136,9 @@ TABLE: tuple[Setting, ...] = (
     Setting("watch_seconds", 2.0, "pause between two looks into the watched folders", 0.05, 86400),
     Setting("offline", False, "never use the network, not even to fetch the starter models"),
     Setting("log_level", "info", "debug, info, warning or error", allowed=get_args(LogLevel)),
+    Setting(
+        "log_format", "text", "text, or json: an object a line, and one for each request", allowed=get_args(LogFormat)
+    ),
 )
 
 

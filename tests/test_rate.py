@@ -7,16 +7,11 @@ import json
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.errors import RagError
 from rag.rate import Limit
-from rag.settings import load
-from web import rate
 from web.keys import LIMIT, SETTINGS, SOCKETS
-from web.middleware import error_response
 
 from .app_client import MakeClient, Parts, converse
 from .fakes import Clock, until
@@ -114,19 +109,20 @@ async def test_behind_a_trusted_proxy_each_client_counts_for_itself(parts: Parts
     assert [await ask(address) for address in addresses] == ["", "RATE-001", "", "", "RATE-001", ""]
 
 
-def test_over_http_the_refusal_says_when_to_come_back() -> None:
-    app = web.Application()
-    app[SETTINGS] = load({}, {})
-    app[LIMIT] = Limit(7, Clock())
-    request = make_mocked_request("POST", "/chat", app=app)
-    for _ in range(7):
-        rate.check(request)
-    with pytest.raises(RagError) as raised:
-        rate.check(request)
-    response = error_response(raised.value, request)
-    assert response.status == 429
-    assert response.headers["Retry-After"] == "9"
-    assert json.loads(response.text or "")["error_code"] == "RATE-001"
+@pytest.mark.parametrize("path", ["/chat", "/chat/stream"])
+async def test_over_http_the_refusal_says_when_to_come_back(
+    parts: Parts, aiohttp_client: MakeClient, path: str
+) -> None:
+    app = parts.app()
+    app[LIMIT] = Limit(1, Clock())
+    client = await aiohttp_client(app)
+    async with client.post(path, json={"message": ASKED}) as response:
+        assert response.status == 200
+        await response.read()
+    async with client.post(path, json={"message": ASKED}) as response:
+        assert response.status == 429
+        assert response.headers["Retry-After"] == "60"
+        assert (await response.json())["error_code"] == "RATE-001"
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
