@@ -15,17 +15,13 @@ from pathlib import Path
 
 import pytest
 
-GUIDES = Path(__file__).resolve().parent.parent / "web" / "guides"
+from .guides import block, blocks
+
+GUIDE = "11-operations"
 MODULES = Path("/usr/lib/apache2/modules")
 TRIES = 5
 START_TIMEOUT = 30.0
 NGINX, APACHE = shutil.which("nginx", path=f"{os.defpath}:/usr/sbin"), shutil.which("apache2", path="/usr/sbin")
-
-
-def snippets(language: str, lang: str = "en") -> list[str]:
-    """The blocks of a language in the guide, in their order."""
-    guide = (GUIDES / lang / "11-operations.md").read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,11 @@ class Setup:
         return f"{self.proxy}{self.prefix.replace('/', '-') or '-host'}"
 
     def snippet(self) -> str:
-        """That of the host name stands first in the guide, that of the path second."""
-        return snippets(self.proxy)[1 if self.prefix else 0]
+        """The block of the guide."""
+        name = {"nginx": "nginx", "apache": "Apache"}[self.proxy]
+        heading = f"Under a path of another site with {name}" if self.prefix else f"Behind {name}"
+        (text,) = (each.text for each in blocks(GUIDE, "en") if (each.heading, each.kind) == (heading, self.proxy))
+        return text
 
     @property
     def secure(self) -> bool:
@@ -143,7 +142,7 @@ def _nginx(setup: Setup, snippet: str, port: int, folder: Path) -> list[str]:
 
 def _apache(setup: Setup, snippet: str, port: int, folder: Path) -> list[str]:
     """Write its configuration. The arguments of the program."""
-    enabled = re.findall(r"a2enmod ([\w ]+)", "\n".join(snippets("sh")))
+    enabled = re.findall(r"a2enmod ([\w ]+)", block(GUIDE, "Behind Apache").text)
     # Those that Debian's Apache has from the start, as far as they matter, and those that the guide turns on.
     modules = ["mpm_event", "authz_core", "alias", "setenvif", "reqtimeout", *" ".join(enabled).split()]
     modules += ["socache_shmcb"] if "ssl" in modules else []

@@ -7,7 +7,10 @@ import contextlib
 import dataclasses
 import json
 import re
+import shlex
 import ssl
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,9 @@ from web.keys import SETTINGS
 from web.replies import reply
 
 from .app_client import Parts
-from .proxies import SETUPS, Running, Setup, snippets, standing
+from .conftest import ROOT, SCRIPTED, start_server
+from .guides import block
+from .proxies import GUIDE, SETUPS, Running, Setup, standing
 from .socket_client import types
 
 ASKED = "what is the answer"
@@ -178,6 +183,23 @@ async def data_of(stream: aiohttp.ClientResponse) -> bytes:
     return line[6:]
 
 
+@every_setup
+async def test_the_words_of_an_answer_come_while_it_is_made(parts: Parts, setup: Setup) -> None:
+    hold, words = asyncio.Event(), iter(range(2))
+    parts.generator.wait = lambda: None if next(words, None) is not None else hold
+    async with (
+        behind(parts, setup) as (proxy, client),
+        client.post(f"{proxy.url}/chat/stream", json={"message": ASKED}) as stream,
+    ):
+        said = ""
+        while (event := json.loads(await data_of(stream)))["event"] != "done":
+            said += event.get("data", "")
+            if said == "The answer":
+                # No more is made until this much has come.
+                hold.set()
+        assert said == parts.generator.reply
+
+
 @pytest.mark.parametrize("setup", BELOW, ids=lambda setup: setup.name)
 async def test_a_document_of_the_largest_size_reaches_the_server(parts: Parts, setup: Setup) -> None:
     parts.ingester.incoming.max_bytes = UPLOAD
@@ -215,16 +237,39 @@ async def test_an_idle_socket_is_kept_open_by_the_pings_of_the_server(
             assert json.loads((await asyncio.wait_for(task, PATIENCE)).data)["error_code"] == "WS-001-INVALID_JSON"
 
 
-@pytest.mark.parametrize("proxy", ["nginx", "apache"])
-def test_time_outs_and_sizes_of_the_snippets_fit_the_defaults(proxy: str) -> None:
+@pytest.mark.guide(GUIDE, "Under a path of another site with nginx")
+@pytest.mark.guide(GUIDE, "Behind Apache")
+@pytest.mark.guide(GUIDE, "Under a path of another site with Apache")
+@every_setup
+def test_time_outs_and_sizes_of_the_snippets_fit_the_defaults(setup: Setup) -> None:
     token_timeout = next(float(setting.default) for setting in TABLE if setting.name == "token_timeout")
-    for snippet in snippets(proxy):
-        waits = [int(seconds) for seconds in re.findall(r"(?:_timeout |timeout=)(\d+)", snippet)]
-        assert waits
-        assert min(waits) > max(token_timeout, chat_ws.HEARTBEAT)
-        assert proxy == "apache" or "client_max_body_size 0;" in snippet
+    waits = [int(seconds) for seconds in re.findall(r"(?:_timeout |timeout=)(\d+)", setup.snippet())]
+    assert waits
+    assert min(waits) > max(token_timeout, chat_ws.HEARTBEAT)
+    assert setup.proxy == "apache" or "client_max_body_size 0;" in setup.snippet()
 
 
-@pytest.mark.parametrize("language", ["nginx", "apache", "sh"])
-def test_both_languages_have_the_same_snippets(language: str) -> None:
-    assert snippets(language, "ko") == snippets(language, "en") != []
+@pytest.mark.guide(GUIDE, "Behind nginx")
+def test_the_command_of_the_guide_makes_the_server_known_by_its_name(tmp_path: Path) -> None:
+    command, file, *arguments = shlex.split(block(GUIDE, "Behind nginx", nth=1).text)
+    assert (command, file) == ("python", "server.py")
+    server = start_server(tmp_path / "data", ROOT / "models", arguments, program=SCRIPTED).wait()
+    try:
+        with standing(SETUPS[0], int(server.url.rpartition(":")[2]), tmp_path / "proxy") as proxy:
+            context = ssl.create_default_context(cafile=proxy.certificate)
+            context.check_hostname = False
+            name = f"rag.example.com:{proxy.port}"
+            assert _status(proxy, context, Host=name, Origin=f"https://{name}") == 200
+            assert _status(proxy, context, Host=name, Origin="https://evil.example") == 403
+            assert _status(proxy, context, Host="evil.example") == 403
+    finally:
+        server.stop()
+
+
+def _status(proxy: Running, context: ssl.SSLContext, **headers: str) -> int:
+    try:
+        asked = urllib.request.Request(f"{proxy.url}/", headers=headers)
+        with urllib.request.urlopen(asked, context=context, timeout=PATIENCE) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code

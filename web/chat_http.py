@@ -86,12 +86,12 @@ async def stream(request: web.Request) -> web.StreamResponse:
 async def _answering(request: web.Request) -> AsyncIterator[Answer]:
     """The answer to the question that the client sends; it is not kept. Raises `RagError` for what is refused."""
     asked = chat_request(await json_body(request))
-    rate.check(request)
     session_id = asked.session_id or str(uuid.uuid4())
     chat, answers = request.app[STATE].ready_chat(), request.app[ANSWERS]
     running = answers.running(session_id)
     if running > MAX_WAITING:
         raise RagError("GEN-004", seconds=10 * running)
+    rate.check(request)
     stream = Stream(str(uuid.uuid4()), session_id, time.monotonic)
     options = asked.options or AS_USUAL
     question = Question(asked.message, stream, threading.Event(), early_sources=True, options=options)
