@@ -237,9 +237,9 @@ async def test_an_idle_socket_is_kept_open_by_the_pings_of_the_server(
             assert json.loads((await asyncio.wait_for(task, PATIENCE)).data)["error_code"] == "WS-001-INVALID_JSON"
 
 
-@pytest.mark.guide(GUIDE, "Under a path of another site with nginx")
-@pytest.mark.guide(GUIDE, "Behind Apache")
-@pytest.mark.guide(GUIDE, "Under a path of another site with Apache")
+@pytest.mark.guide("11-operations", "Under a path of another site with nginx")
+@pytest.mark.guide("11-operations", "Behind Apache")
+@pytest.mark.guide("11-operations", "Under a path of another site with Apache")
 @every_setup
 def test_time_outs_and_sizes_of_the_snippets_fit_the_defaults(setup: Setup) -> None:
     token_timeout = next(float(setting.default) for setting in TABLE if setting.name == "token_timeout")
@@ -249,7 +249,7 @@ def test_time_outs_and_sizes_of_the_snippets_fit_the_defaults(setup: Setup) -> N
     assert setup.proxy == "apache" or "client_max_body_size 0;" in setup.snippet()
 
 
-@pytest.mark.guide(GUIDE, "Behind nginx")
+@pytest.mark.guide("11-operations", "Behind nginx")
 def test_the_command_of_the_guide_makes_the_server_known_by_its_name(tmp_path: Path) -> None:
     command, file, *arguments = shlex.split(block(GUIDE, "Behind nginx", nth=1).text)
     assert (command, file) == ("python", "server.py")
