@@ -360,7 +360,7 @@ def test_every_command_in_a_sentence_is_understood(guide: str, lang: Lang) -> No
 
 
 _ADDRESS = re.compile(
-    r"\b(GET|POST|PUT|PATCH|DELETE) (/[^\s`?,;)]*)|(?:http|ws)s?://(?:127\.0\.0\.1|localhost):8000(/[^\s`?\"')]+)"
+    r"\b(GET|POST|PUT|PATCH|DELETE) (/[^\s`?,;)]*)|(?:http|ws)s?://(?:127\.0\.0\.1|localhost):8000(/[^\s`?\"');]+)"
 )
 
 

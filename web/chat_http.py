@@ -106,7 +106,6 @@ async def send(request: web.Request, question: Question, encode: Callable[[Event
 async def _question(request: web.Request) -> Question:
     """What the client asks. Raises `RagError` for what is refused."""
     asked = chat_request(await json_body(request))
-    rate.check(request)
     session_id = asked.session_id or str(uuid.uuid4())
     stream = Stream(str(uuid.uuid4()), session_id, time.monotonic)
     options = asked.options or AS_USUAL
@@ -120,6 +119,7 @@ async def _answering(request: web.Request, question: Question) -> AsyncIterator[
     running = answers.running(question.stream.session_id)
     if running > MAX_WAITING:
         raise RagError("GEN-004", seconds=10 * running)
+    rate.check(request)
     answer = answers.begin(question, chat.answer(question))
     try:
         yield answer
