@@ -14,7 +14,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,9 +22,9 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from rag import jsonfile
-from rag.errors import Lang, RagError
+from rag.errors import Lang, RagError, Refused
 from rag.settings import TABLE, Settings, load, terminal_lang
-from rag.terminal import Bars, Refused, Total, say, show
+from rag.terminal import Bars, Total, say, show
 
 if TYPE_CHECKING:
     # Commands import what they need, so that each starts fast.
@@ -56,12 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RagError as error:
         return _complain(error.body(lang))
     except Refused as refusal:
-        return _complain(refusal.args[0])
+        return _complain(refusal.body)
     except KeyboardInterrupt:
         return 130
 
 
-def _complain(body: dict[str, Any]) -> int:
+def _complain(body: Mapping[str, Any]) -> int:
     """One clear message; the exit code."""
     lines = [f"{body['error_code']}: {body['message']}", *(f"  - {solution}" for solution in body["solutions"])]
     print("\n".join(lines), file=sys.stderr)
@@ -291,11 +291,9 @@ async def _hand_over(url: str, lang: Lang, files: Files) -> list[str]:
 
     async def send(source: str, path: Path) -> str:
         try:
-            return await total.follow(source, client.upload(source, path))
-        except RagError as error:
-            return total.end(source, error.body(lang))
+            return await total.follow(source, client.upload(path, name=source))
         except Refused as refusal:
-            return total.end(source, refusal.args[0])
+            return total.end(source, refusal.body)
 
     # So many at a time, in order.
     left = iter(files)
@@ -303,7 +301,7 @@ async def _hand_over(url: str, lang: Lang, files: Files) -> list[str]:
     async def some() -> list[str]:
         return [await send(source, path) for source, path in left]
 
-    async with Client(url, lang) as client:
+    async with Client(url, lang=lang) as client:
         with contextlib.closing(Total(len(files))) as total:
             return [text for part in await asyncio.gather(*(some() for _ in range(AHEAD))) for text in part]
 
@@ -311,7 +309,7 @@ async def _hand_over(url: str, lang: Lang, files: Files) -> list[str]:
 async def _documents(settings: Settings, lang: Lang, query: str) -> int:
     """List the documents whose name holds the query, the newest first."""
 
-    async def here() -> list[dict[str, Any]]:
+    async def here() -> Sequence[Mapping[str, Any]]:
         from rag.service import open_index
 
         models = await asyncio.to_thread(_models, settings, lang)
@@ -319,10 +317,10 @@ async def _documents(settings: Settings, lang: Lang, query: str) -> int:
             documents, _ = await index.store.list_documents(query, 0, sys.maxsize)
         return [{"id": each.id, "passages": each.passages, "name": each.source} for each in documents]
 
-    async def there(url: str) -> list[dict[str, Any]]:
+    async def there(url: str) -> Sequence[Mapping[str, Any]]:
         from web.client import Client
 
-        async with Client(url, lang) as client:
+        async with Client(url, lang=lang) as client:
             return await client.documents(query)
 
     for row in await _here_or_there(settings, here, there):
@@ -346,7 +344,7 @@ async def _delete(settings: Settings, lang: Lang, ids: Sequence[str]) -> int:
     async def there(url: str) -> None:
         from web.client import Client
 
-        async with Client(url, lang) as client:
+        async with Client(url, lang=lang) as client:
             for document_id in ids:
                 await client.delete(document_id)
 
@@ -386,7 +384,7 @@ async def _with_chat(settings: Settings, lang: Lang, use: Callable[[Door, dict[s
     async def there(url: str) -> None:
         from web.client import Client
 
-        async with Client(url, lang, settings.answers) as client:
+        async with Client(url, lang=lang, answers=settings.answers) as client:
             health = await client.loaded()
             await use(client, {name: health[name] for name in ("model", "embed_model")})
 
