@@ -1,9 +1,4 @@
-"""A client of a running server: for the command line, and for other programs.
-
-async with Client("http://127.0.0.1:8000") as client:
-    answer = await client.ask("How long is the warranty?").answer()
-    print(answer.text, [source["title"] for source in answer.sources])
-"""
+"""A client of a running server: for the command line, and for other programs. The guide to clients shows its use."""
 
 from __future__ import annotations
 
@@ -26,6 +21,7 @@ from rag.errors import Lang, RagError, Refused
 
 from .events import Answer, DocumentRow, JobState, Options, Source, Turn
 from .reply import Reply
+from .tls import client_context
 
 __all__ = ["Client", "Refused", "Reply", "ask"]
 
@@ -40,9 +36,9 @@ class Client:
 
     Questions without a `session_id` of their own follow one another in `session_id`, which is new by default. Errors
     are in `lang`. `answers` is quote, free, or anything else for what the server is set to. `cafile` holds the
-    certificate to trust, as PEM. After `timeout` seconds without any sign a connection counts as lost. All methods
-    raise `Refused` for what the server refuses, and with SETUP-007 if it cannot be reached. It is a
-    `rag.examiner.Door`, too.
+    authorities to trust and `certificate` the server's very own, both PEM. After `timeout` seconds without any sign a
+    connection counts as lost. All methods raise `Refused` for what the server refuses, and with SETUP-007 if it cannot
+    be reached. It is a `rag.examiner.Door`, too.
     """
 
     def __init__(
@@ -54,27 +50,34 @@ class Client:
         answers: str = "",
         api_key: str = "",
         cafile: Path | None = None,
+        certificate: str = "",
         timeout: float = 60.0,
     ) -> None:
         self.session_id = session_id or str(uuid.uuid4())
-        self._url = url.rstrip("/") + "/"
+        self.url = url.rstrip("/")
         self._lang: Lang = lang
         self._answers = answers
         self._headers = {"Accept-Language": lang, **({"X-API-Key": api_key} if api_key else {})}
         self._cafile = cafile
+        self._certificate = certificate
         self._timeout = timeout
 
     async def __aenter__(self) -> Client:
-        trusted = await asyncio.to_thread(_trusting, self._cafile) if self._cafile else True
+        trusted = await asyncio.to_thread(self._trusted)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self._timeout)
         connector = aiohttp.TCPConnector(ssl=trusted)
-        self._http = aiohttp.ClientSession(self._url, connector=connector, timeout=timeout, headers=self._headers)
+        self._http = aiohttp.ClientSession(self.url + "/", connector=connector, timeout=timeout, headers=self._headers)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.close()
+
+    def _trusted(self) -> ssl.SSLContext | bool:
+        if self._certificate:
+            return client_context(self._certificate)
+        return ssl.create_default_context(cafile=self._cafile) if self._cafile else True
 
     # Questions.
 
@@ -231,7 +234,7 @@ class Client:
             raise self._gone(about) from None
 
     def _gone(self, about: str) -> Refused:
-        return Refused(RagError("SETUP-007", url=self._url.rstrip("/"), file=about).body(self._lang))
+        return Refused(RagError("SETUP-007", url=self.url, file=about).body(self._lang))
 
 
 def ask(question: str, url: str = "http://127.0.0.1:8000", *, lang: Lang = "en", session_id: str = "") -> Answer:
@@ -242,10 +245,6 @@ def ask(question: str, url: str = "http://127.0.0.1:8000", *, lang: Lang = "en",
             return await client.ask(question).answer()
 
     return asyncio.run(asked())
-
-
-def _trusting(cafile: Path) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(cafile))
 
 
 class _Counted(io.BufferedReader):
