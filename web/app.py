@@ -14,11 +14,26 @@ from aiohttp import web
 
 from rag.answers import Answers
 from rag.errors import RagError
+from rag.rate import Limit
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
-from . import assets, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
-from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
+from . import (
+    assets,
+    chat_http,
+    chat_ws,
+    documents,
+    jobs,
+    metrics,
+    middleware,
+    openapi,
+    ops,
+    pages,
+    request_id,
+    search,
+    sessions,
+)
+from .keys import ANSWERS, CLOSING, LIMIT, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -33,7 +48,8 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
     With a `state` of ready parts, which stay the caller's, nothing is loaded.
     """
-    app = web.Application(middlewares=[middleware.errors, middleware.own_address], client_max_size=MAX_BODY)
+    around = [request_id.identify, middleware.errors, middleware.own_address, openapi.accepted_type]
+    app = web.Application(middlewares=around, client_max_size=MAX_BODY)
     app[SETTINGS] = settings
     app[STATE] = state or State(
         model=models.chat.verdict.name if models.chat else "",
@@ -43,6 +59,8 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     app[SOCKETS] = set()
     app[CLOSING] = asyncio.Event()
     app[ANSWERS] = Answers()
+    app[LIMIT] = Limit(settings.rate_limit, time.monotonic)
+    app[metrics.METRICS] = metrics.Metrics(app[STATE], version, app[SOCKETS])
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True)
     app.add_routes(
         [
@@ -50,6 +68,10 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/guides", pages.guides),
             web.get("/guides/{slug}", pages.guide),
             web.get("/chat-ws", chat_ws.chat_ws),
+            web.post("/chat", chat_http.chat),
+            web.post("/chat/stream", chat_http.stream),
+            web.post("/sessions", sessions.create),
+            web.get("/sessions", sessions.list_sessions),
             web.get("/sessions/{id}", sessions.session),
             web.delete("/sessions/{id}", sessions.delete),
             web.post("/search", search.search),
@@ -67,10 +89,12 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/documents/{id}/original", documents.original),
             web.get("/health", ops.health),
             web.get("/stats", ops.stats),
+            web.get("/openapi.json", openapi.openapi),
+            web.get("/metrics", metrics.metrics),
             web.get("/static/{path:.*}", assets.asset),
         ]
     )
-    app.on_response_prepare.append(middleware.security_headers)
+    app.on_response_prepare.extend([middleware.security_headers, request_id.tell, metrics.count_request])
     app.on_shutdown.extend([chat_ws.close_all, jobs.end_streams])
     app.cleanup_ctx.append(_sampling)
     if state is None:

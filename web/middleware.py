@@ -7,14 +7,17 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from yarl import URL
 
 from rag.errors import Lang, RagError
 from rag.protocol import preferred_lang
 
+from .forwarded import host_of
 from .keys import SETTINGS
+from .metrics import count_error, route_of
 from .replies import reply
+from .request_id import id_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -48,22 +51,33 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as exception:
         if exception.status < 400:
             raise
+        if isinstance(exception, web.HTTPMethodNotAllowed) and request.method == hdrs.METH_OPTIONS:
+            return web.Response(status=204, headers={hdrs.ALLOW: _allowed(exception)})
         return error_response(_from_http(exception, request), request)
     except Exception:
-        log.exception("%s %s failed", request.method, request.path)
+        log.exception("%s %s failed", request.method, route_of(request))
         return error_response(RagError("WS-999-INTERNAL_ERROR"), request)
 
 
 def error_response(error: RagError, request: web.Request) -> web.Response:
-    response = reply(error.body(lang_of(request)), status=error.status)
+    """The body of the catalogue, with the id of the request, by which the log can be searched."""
+    count_error(request, error.code)
+    body = error.body(lang_of(request)) | {"request_id": id_of(request)}
+    response = reply(body, status=error.status)
     if error.code == "HTTP-405":
-        response.headers["Allow"] = ", ".join(error.data["allowed"])
+        response.headers[hdrs.ALLOW] = error.data["allowed"]
+    if error.status in (429, 503) and "seconds" in error.data:
+        response.headers[hdrs.RETRY_AFTER] = str(error.data["seconds"])
     return response
+
+
+def _allowed(exception: web.HTTPMethodNotAllowed) -> str:
+    return ", ".join(sorted({*exception.allowed_methods, hdrs.METH_OPTIONS}))
 
 
 def _from_http(exception: web.HTTPException, request: web.Request) -> RagError:
     if isinstance(exception, web.HTTPMethodNotAllowed):
-        return RagError("HTTP-405", method=exception.method, allowed=sorted(exception.allowed_methods))
+        return RagError("HTTP-405", method=exception.method, allowed=_allowed(exception))
     if exception.status == 404:
         return RagError("HTTP-404", path=request.path)
     if exception.status == 413:
@@ -74,7 +88,7 @@ def _from_http(exception: web.HTTPException, request: web.Request) -> RagError:
 @web.middleware
 async def own_address(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a foreign `Host` (DNS rebinding) and a foreign `Origin` (cross-site requests and sockets)."""
-    host = request.headers.get("Host", "")
+    host = host_of(request)
     if not _is_own_host(host, request.app[SETTINGS].host):
         raise RagError("AUTH-003", name="Host", value=host[:200] or "-")
     origin = request.headers.get("Origin")

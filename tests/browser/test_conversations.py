@@ -365,7 +365,7 @@ def test_500_messages_are_there_at_once(talks: Talks) -> None:
     seed = """const done = arguments[0];
     (async () => {
       const {openHistory} = await import('/static/history.js');
-      const {newAnswer} = await import('/static/stream.js');
+      const {newAnswer} = await import('/static/client.js');
       const source = {title: 'Title', content: 'a quote', score: 0.6, metadata: {source: 'a', chunk_id: 'c'}};
       const about = {talk: 'long', tab: '', sent: true, anew: false, replaces: '', instead: []};
       const text = '# Head\\n\\n' + 'A sentence that says something [1]. '.repeat(20) + '\\n\\n- one\\n- two\\n';

@@ -3,7 +3,7 @@
 import { addressOf } from './links.js';
 import { indexAfter } from './points.js';
 
-/** @typedef {import('./stream.js').Source} Source */
+/** @typedef {import('./client.js').Source} Source */
 /** @typedef {[number, number]} Span start and end, end exclusive */
 
 /** Code points shown on each side of a passage. */
