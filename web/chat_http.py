@@ -77,18 +77,23 @@ async def send(request: web.Request, question: Question, encode: Callable[[Event
     Raises `RagError` for what fails before anything was sent.
     """
     response: web.StreamResponse | None = None
-    spoken = time.monotonic()
+    held, told, spoken = "", False, time.monotonic()
     try:
         async with _answering(request, question) as answer, aclosing(_tell(request, answer)) as batches:
             async for events in batches:
-                if response is None and events and isinstance(events[-1], ErrorEvent):
+                told = told or any(isinstance(event, TokenEvent) for event in events)
+                if response is None and not told and events and isinstance(events[-1], ErrorEvent):
                     raise events[-1].error
-                text = "".join(map(encode, events))
-                if not text and time.monotonic() - spoken < HEARTBEAT:
+                held += "".join(map(encode, events))
+                # What fails at once leaves with its status: what comes before the first token waits for what follows.
+                if response is None and not told and events and not isinstance(events[-1], End):
+                    continue
+                if not held and time.monotonic() - spoken < HEARTBEAT:
                     continue
                 response = response or await event_stream(request)
                 async with asyncio.timeout(SEND_TIMEOUT):
-                    await response.write((text or ": \n\n").encode())
+                    await response.write((held or ": \n\n").encode())
+                held = ""
                 spoken = time.monotonic()
         if response is not None:
             note_end(request, events[-1])
