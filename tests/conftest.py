@@ -71,6 +71,8 @@ class Server:
 
 
 PROGRAM = (sys.executable, "-u", str(ROOT / "server.py"))
+# The same without models.
+SCRIPTED = (sys.executable, "-u", "-m", "tests.scripted_server")
 
 
 def start_server(

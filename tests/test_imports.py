@@ -71,9 +71,11 @@ ARROWS: dict[str, set[str]] = {
     "overview": {"ranking", "chunking", "types"},
     "prompt": {"ranking", "chunking", "evidence", "errors", "types"},
     "basis": {"retrieval", "ranking", "evidence", "followup", "types"},
+    "plan": {"grounding", "quoting", "protocol", "spans", "types"},
+    "pacing": {"errors", "types"},
     "chat": {
         *("protocol", "sessions", "retrieval", "evidence", "basis", "overview", "quoting", "replies", "prompt"),
-        *("grounding", "shots", "spans", "figures", "errors", "types"),
+        *("plan", "pacing", "followup", "shots", "figures", "errors", "types"),
     },
     "answers": {"chat", "protocol", "logs", "errors"},
     "questions": {"loaders", "errors"},
