@@ -150,18 +150,6 @@ CATALOGUE: dict[str, Row] = {
         when=("기다리는 질문이 너무 많을 때", "Too many questions wait already."),
         doors=(SOCKET, CHAT, OPENAI, COMMAND),
     ),
-    "EMBED-001": _row(
-        413,
-        "{number}번째 텍스트가 임베딩 모델이 읽을 수 있는 것보다 깁니다: {tokens}토큰이며 최대 {limit}토큰입니다.",
-        ("텍스트를 나누어 보내세요.",),
-        "Text number {number} is longer than the embedding model reads at once: {tokens} tokens, at most {limit} fit.",
-        ("Split the text and send its parts.",),
-        when=(
-            "임베딩할 글이 모델이 읽을 수 있는 것보다 길 때",
-            "A text to be embedded is too long for the model.",
-        ),
-        doors=(OPENAI,),
-    ),
     "GEN-999": _row(
         500,
         "답변을 생성하지 못했습니다.",
