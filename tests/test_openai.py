@@ -290,7 +290,7 @@ async def test_every_error_below_v1_has_openais_shape(parts: Parts, client: Clie
     assert await told(await client.get("/v1")) == (404, "HTTP-404")
     assert await told(await client.get("/v1/models/unknown")) == (404, "HTTP-404")
     refusal = await client.get(CHAT)
-    assert refusal.headers["Allow"] == "POST"
+    assert refusal.headers["Allow"] == "OPTIONS, POST"
     assert await told(refusal) == (405, "HTTP-405")
     assert await told(await client.get("/v1/models", headers={"Host": "evil.example"})) == (403, "AUTH-003")
     json_type = {"Content-Type": "application/json"}
