@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import re
-import shutil
 import socket
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -21,11 +17,11 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 from .conftest import Server
 from .fakes import PATIENCE
+from .guides import block, blocks
 from .socket_client import answer, ask, message, open_socket, until_last
 
 pytestmark = pytest.mark.model
 
-GUIDES = Path(__file__).resolve().parent.parent / "web" / "guides"
 QUESTION = "Which file types can RAG Standard read?"
 FOLLOW_UP = "And how large may they be?"
 CAPITAL = "What is the capital of France?"
@@ -210,30 +206,19 @@ def test_langchain_chats_streams_and_embeds(server: Server) -> None:
 # The guide.
 
 
-def blocks(lang: str, kind: str) -> list[str]:
-    text = (GUIDES / lang / "09-openai.md").read_text(encoding="utf-8")
-    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+PYTHON = sorted({each.heading for each in blocks("09-openai", "en") if each.kind == "python"})
 
 
-def test_both_guides_have_the_same_examples() -> None:
-    for kind in ("python", "sh"):
-        assert blocks("en", kind) == blocks("ko", kind) != []
-
-
-@pytest.mark.parametrize("number", range(len(blocks("en", "python"))))
-def test_every_python_example_of_the_guide_runs(server: Server, number: int) -> None:
-    code = blocks("en", "python")[number].replace("http://127.0.0.1:8000", server.url)
+@pytest.mark.guide("09-openai", "How to use the Python package openai")
+@pytest.mark.guide("09-openai", "How to stream an answer to an OpenAI client")
+@pytest.mark.guide("09-openai", "How to use LangChain with RAG Standard")
+@pytest.mark.guide("09-openai", "How to ask the model without documents")
+@pytest.mark.guide("09-openai", "Embeddings for OpenAI clients")
+@pytest.mark.guide("09-openai", "Errors for OpenAI clients")
+@pytest.mark.parametrize("heading", PYTHON)
+def test_every_python_example_of_the_guide_runs(server: Server, heading: str) -> None:
+    code = block("09-openai", heading).text.replace("http://127.0.0.1:8000", server.url)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "09-openai.md", "exec"), {})
     assert len(printed.getvalue()) > 10
-
-
-@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
-def test_every_command_of_the_guide_runs(server: Server) -> None:
-    for code in blocks("en", "sh"):
-        code = code.replace("http://127.0.0.1:8000", server.url).replace("curl ", "curl -sS --fail-with-body ")
-        done = subprocess.run(["bash", "-euc", code], capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert '"object": "list"' in done.stdout
-        assert done.stdout.rstrip().endswith("data: [DONE]")
