@@ -20,7 +20,7 @@ from web.openapi import codes_of, document
 from web.operations import OPERATIONS
 
 from .app_client import Client
-from .browser.conftest import Scripted
+from .browser.conftest import Scripted, serving
 
 HERE = Path(__file__).resolve().parent
 # What any address tells, whatever it is for, and what comes with any body.
@@ -116,11 +116,17 @@ def strict(told: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
+def scripted(tmp_path: Path) -> Iterator[Scripted]:
+    with serving(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
 def known(scripted: Scripted) -> Iterator[dict[str, str]]:
     """Ids of a document with its original, of its job, and of a conversation."""
-    boundary = "b"
-    form = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="known.md"\r\n\r\nknown\r\n--{boundary}--\r\n'
-    job = post(f"{scripted.url}/documents", form.encode(), f"multipart/form-data; boundary={boundary}")["jobs"][0]["id"]
+    head = 'Content-Disposition: form-data; name="files"; filename="known.md"'
+    form = f"--b\r\n{head}\r\n\r\nknown\r\n--b--\r\n".encode()
+    job = post(f"{scripted.url}/documents", form, "multipart/form-data; boundary=b")["jobs"][0]["id"]
     with urllib.request.urlopen(f"{scripted.url}/documents/jobs/{job}/events", timeout=30) as events:
         stored = json.loads(events.read().decode().strip().splitlines()[-1].removeprefix("data: "))
     asked = json.dumps({"message": "what is the answer", "session_id": "known"}).encode()
