@@ -159,6 +159,18 @@ CATALOGUE: dict[str, Row] = {
         when=("모델이 답변을 만들다가 실패했을 때", "The model failed while it made the answer."),
         doors=(SOCKET, CHAT, OPENAI, COMMAND),
     ),
+    "EMBED-001": _row(
+        413,
+        "{number}번째 텍스트가 임베딩 모델이 읽을 수 있는 것보다 깁니다: {tokens}토큰이며 최대 {limit}토큰입니다.",
+        ("텍스트를 나누어 보내세요.",),
+        "Text number {number} is longer than the embedding model reads at once: {tokens} tokens, at most {limit} fit.",
+        ("Split the text and send its parts.",),
+        when=(
+            "임베딩할 글이 모델이 읽을 수 있는 것보다 길 때",
+            "A text to be embedded is too long for the model.",
+        ),
+        doors=(OPENAI,),
+    ),
     "SEARCH-001": _row(
         500,
         "검색하지 못했습니다.",
