@@ -31,7 +31,8 @@ UNKNOWN_ID = "unknown"
 MAX_CONTENT = 10_000
 MAX_FRAME = 256 * 1024
 
-_SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+SESSION_FORM = r"^[A-Za-z0-9._:-]{1,128}$"
+_SESSION_ID = re.compile(SESSION_FORM, re.ASCII)
 
 
 def check_session_id(session_id: str | None) -> str:
@@ -87,6 +88,8 @@ def _encodable(value: str) -> bool:
 
 
 _Unicode = _checked("rule:surrogate", _encodable)
+# Said in the schema, and checked by `check_session_id`, whose error is another than of other fields.
+SessionId = Annotated[StrictStr, Field(json_schema_extra={"pattern": SESSION_FORM})]
 # Of any length.
 Text = Annotated[StrictStr, _Unicode]
 _Id = Annotated[
@@ -149,7 +152,7 @@ class ChatRequest(BaseModel):
     """The body of `POST /chat` and `/chat/stream`. null is as if the field were not there."""
 
     message: Content
-    session_id: StrictStr | None = None
+    session_id: SessionId | None = None
     options: Options | None = None
 
 
@@ -179,10 +182,16 @@ def chat_request(data: Mapping[str, Any]) -> ChatRequest:
     return request
 
 
+def _number(digits: str) -> float:
+    """JSON does not tell 3.0 from 3."""
+    value = float(digits)
+    return int(value) if value.is_integer() else value
+
+
 def load_object(text: str | bytes) -> dict[str, Any]:
     """A JSON object. Raises `RagError` WS-001."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_float=_number)
     except (ValueError, RecursionError):
         raise RagError("WS-001-INVALID_JSON") from None
     if not isinstance(data, dict):

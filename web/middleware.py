@@ -55,6 +55,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if isinstance(exception, web.HTTPMethodNotAllowed) and request.method == hdrs.METH_OPTIONS:
             return web.Response(status=204, headers={hdrs.ALLOW: _allowed(exception)})
         return error_response(_from_http(exception, request), request)
+    except web.RequestPayloadError:
+        return error_response(RagError("HTTP-400"), request)
     except Exception:
         log.exception("%s %s failed", request.method, route_of(request))
         return error_response(RagError("WS-999-INTERNAL_ERROR"), request)
