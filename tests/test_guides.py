@@ -389,7 +389,4 @@ async def test_every_address_is_served(guide: str, lang: Lang, client: Client) -
         methods = [method] if method else ["GET", "POST", "DELETE"]
         path = re.sub(r"\{\w+\}|\$\w+|\bID\b", "x", path or url)
         found = [await client.app.router.resolve(make_mocked_request(each, path)) for each in methods]
-        served = any(match.http_exception is None for match in found)
-        # Some clients are told where the addresses begin.
-        begins = any(resource.canonical.startswith(f"{path}/") for resource in client.app.router.resources())
-        assert served or (not method and begins), f"{method} {path}"
+        assert any(match.http_exception is None for match in found), f"{method} {path}"
