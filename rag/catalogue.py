@@ -150,18 +150,6 @@ CATALOGUE: dict[str, Row] = {
         when=("기다리는 질문이 너무 많을 때", "Too many questions wait already."),
         doors=(SOCKET, CHAT, OPENAI, COMMAND),
     ),
-    "EMBED-001": _row(
-        413,
-        "{number}번째 텍스트가 임베딩 모델이 읽을 수 있는 것보다 깁니다: {tokens}토큰이며 최대 {limit}토큰입니다.",
-        ("텍스트를 나누어 보내세요.",),
-        "Text number {number} is longer than the embedding model reads at once: {tokens} tokens, at most {limit} fit.",
-        ("Split the text and send its parts.",),
-        when=(
-            "임베딩할 글이 모델이 읽을 수 있는 것보다 길 때",
-            "A text to be embedded is too long for the model.",
-        ),
-        doors=(OPENAI,),
-    ),
     "GEN-999": _row(
         500,
         "답변을 생성하지 못했습니다.",
@@ -494,12 +482,12 @@ CATALOGUE: dict[str, Row] = {
         "TLS 인증서나 개인 키를 사용할 수 없습니다: {file} ({reason}).",
         (
             "--tls-cert에는 PEM 형식의 인증서를, --tls-key에는 암호 없는 그 개인 키를 지정하세요.",
-            "도움말 '운영하기'에서 만드는 방법을 확인하세요.",
+            "도움말 'RAG Standard를 여럿이 쓰게 운영하기'에서 만드는 방법을 확인하세요.",
         ),
         "The TLS certificate or its key cannot be used: {file} ({reason}).",
         (
             "Give --tls-cert a certificate in PEM format, and --tls-key its private key without a password.",
-            "The guide on running RAG Standard shows how to make them.",
+            "The guide 'Running RAG Standard for others' shows how to make them.",
         ),
         when=("TLS 인증서나 개인 키를 쓸 수 없을 때", "The TLS certificate or its key cannot be used."),
         doors=(COMMAND,),
