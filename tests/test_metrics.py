@@ -144,11 +144,16 @@ async def test_an_error_is_counted_once_whether_before_a_stream_or_in_it(parts: 
     for path in ("/chat", "/chat/stream", "/chat/stream"):
         await (await client.post(path, json={"message": "what is the answer"})).read()
     await until(lambda: client.app[metrics.METRICS].errors["GEN-999", "sse"] == 2)
+    asked = {"model": "m", "messages": [{"role": "user", "content": "what is the answer"}]}
+    for body in ({}, asked, asked | {"stream": True}):
+        await (await client.post("/v1/chat/completions", json=body)).read()
+    await until(lambda: client.app[metrics.METRICS].errors["GEN-999", "openai"] == 2)
     found = samples(await scrape(client))
+    assert found['rag_errors_total code="WS-002-VALIDATION_ERROR" door="openai"'] == 1
     assert found['rag_errors_total code="WS-002-VALIDATION_ERROR" door="http"'] == 1
     assert found['rag_errors_total code="WS-002-VALIDATION_ERROR" door="sse"'] == 1
     assert found['rag_errors_total code="GEN-999" door="http"'] == 1
-    assert found['rag_answers_total finish_reason="error"'] == 3
+    assert found['rag_answers_total finish_reason="error"'] == 5
 
 
 async def test_questions_are_running_or_waiting_and_cancelled_ones_are_told_apart(parts: Parts, client: Client) -> None:
