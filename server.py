@@ -184,8 +184,6 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 def _serve(settings: Settings, lang: Lang) -> int:
-    from aiohttp import web
-
     from web import tls
 
     files = settings.tls()
@@ -195,6 +193,7 @@ def _serve(settings: Settings, lang: Lang) -> int:
     listening = _bind(settings.host, settings.port)
     with _alone(settings):
         models = _models(settings, lang)
+        from web import serving
         from web.app import create_app
 
         port = listening.getsockname()[1]
@@ -208,8 +207,7 @@ def _serve(settings: Settings, lang: Lang) -> int:
         jsonfile.save(record, about)
         try:
             app = create_app(settings, VERSION, models=models)
-            options: dict[str, Any] = {"ssl_context": context, "shutdown_timeout": 5}
-            web.run_app(app, sock=listening, print=lambda *_: say(lang, "ready", url=url), **options)
+            serving.run(app, listening, lambda: say(lang, "ready", url=url), ssl_context=context)
         finally:
             record.unlink(missing_ok=True)
     return 0

@@ -63,7 +63,7 @@ CATALOGUE: dict[str, Row] = {
             "본문이나 프레임이 JSON이 아니거나, 바이너리이거나, 객체가 아닐 때",
             "A frame or a body is not JSON, is binary, or is not an object.",
         ),
-        doors=(SOCKET, CHAT, OPENAI, SEARCH),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, SESSIONS),
     ),
     "WS-002-VALIDATION_ERROR": _row(
         400,
@@ -75,7 +75,7 @@ CATALOGUE: dict[str, Row] = {
             "필드가 없거나, 형식이 다르거나, 비었거나, 너무 길거나, session_id가 다를 때",
             "A field is missing, of the wrong type, empty or too long, or the session differs.",
         ),
-        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS),
     ),
     "WS-003-SERVICE_NOT_INITIALIZED": _row(
         503,
@@ -158,6 +158,18 @@ CATALOGUE: dict[str, Row] = {
         ("Try again.", "If it goes on, run 'server.py doctor'."),
         when=("모델이 답변을 만들다가 실패했을 때", "The model failed while it made the answer."),
         doors=(SOCKET, CHAT, OPENAI, COMMAND),
+    ),
+    "EMBED-001": _row(
+        413,
+        "{number}번째 텍스트가 임베딩 모델이 읽을 수 있는 것보다 깁니다: {tokens}토큰이며 최대 {limit}토큰입니다.",
+        ("텍스트를 나누어 보내세요.",),
+        "Text number {number} is longer than the embedding model reads at once: {tokens} tokens, at most {limit} fit.",
+        ("Split the text and send its parts.",),
+        when=(
+            "임베딩할 글이 모델이 읽을 수 있는 것보다 길 때",
+            "A text to be embedded is too long for the model.",
+        ),
+        doors=(OPENAI,),
     ),
     "SEARCH-001": _row(
         500,
@@ -482,17 +494,14 @@ CATALOGUE: dict[str, Row] = {
         "TLS 인증서나 개인 키를 사용할 수 없습니다: {file} ({reason}).",
         (
             "--tls-cert에는 PEM 형식의 인증서를, --tls-key에는 암호 없는 그 개인 키를 지정하세요.",
-            "도움말 '운영하기'에서 만드는 방법을 확인하세요.",
+            "도움말 'RAG Standard를 여럿이 쓰게 운영하기'에서 만드는 방법을 확인하세요.",
         ),
         "The TLS certificate or its key cannot be used: {file} ({reason}).",
         (
             "Give --tls-cert a certificate in PEM format, and --tls-key its private key without a password.",
-            "The guide on running RAG Standard shows how to make them.",
+            "The guide 'Running RAG Standard for others' shows how to make them.",
         ),
-        when=(
-            "서버를 시작할 때 인증서나 개인 키를 읽을 수 없거나 서로 맞지 않을 때",
-            "The server starts and the certificate or its key cannot be read, or they do not belong together.",
-        ),
+        when=("TLS 인증서나 개인 키를 쓸 수 없을 때", "The TLS certificate or its key cannot be used."),
         doors=(COMMAND,),
     ),
 }

@@ -55,11 +55,11 @@ class Parts:
     def index(self) -> Index:
         return Index(self.store, Retriever(self.embedder, self.store), self.ingester)  # type: ignore[arg-type]
 
-    def app(self, state: State | None = None) -> web.Application:
+    def app(self, state: State | None = None, **given: str) -> web.Application:
         if state is None:
             chat = self.chat()
             state = State("ok", "scripted", "hashed words", chat, self.index(), figures=chat.figures)
-        settings = load({"data_dir": str(self.directory), "models_dir": str(self.directory)}, {})
+        settings = load({"data_dir": str(self.directory), "models_dir": str(self.directory)} | given, {})
         return create_app(settings, "test", models=Models(None, None), state=state)
 
 

@@ -16,6 +16,7 @@ JSON = "application/json"
 HTML = "text/html"
 EVENTS = "text/event-stream"
 FORM = "multipart/form-data"
+REF = "#/components/schemas/"
 
 STRING: Schema = {"type": "string"}
 BINARY: Schema = {"type": "string", "format": "binary"}
@@ -37,6 +38,7 @@ class Body:
 
     content: Mapping[str, Any]
     example: Any = None
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,6 @@ class Operation:
     codes: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def media_types(self) -> tuple[str, ...]:
-        """What its body may be."""
-        return tuple(self.body.content) if self.body else ()
-
 
 def told(schema: Schema, ko: str, en: str) -> Schema:
     """The schema with a description in both languages."""
@@ -83,3 +80,11 @@ def in_path(name: str, ko: str, en: str, schema: Schema = STRING) -> Parameter:
 
 def as_json(schema: Any, ko: str, en: str, status: int = 200) -> dict[int, Answer]:
     return {status: Answer((ko, en), {JSON: schema})}
+
+
+def events_of(*names: str, last: str = "") -> dict[str, Schema]:
+    """Server-sent events: the schema is that of one of them. Its data are JSON of one of these schemas, or `last`."""
+    data = {**STRING, "contentMediaType": JSON, "contentSchema": {"oneOf": [{"$ref": REF + name} for name in names]}}
+    if last:
+        data = {"anyOf": [{"const": last}, data]}
+    return {EVENTS: {"type": "object", "required": ["data"], "properties": {"event": STRING, "data": data}}}

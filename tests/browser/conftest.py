@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.app_client import Parts
+from web.serving import Runner
 
 T = TypeVar("T")
 
@@ -104,7 +106,7 @@ async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> N
     parts = Parts(directory, **given)  # type: ignore[arg-type]
     await parts.ingester.start()
     app = parts.app()
-    runner = web.AppRunner(app)
+    runner = Runner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
@@ -118,8 +120,15 @@ async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> N
 
 @pytest.fixture
 def scripted(tmp_path: Path) -> Iterator[Scripted]:
+    with serving(tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[Scripted]:
+    """A server over scripted parts, as long as the context lasts."""
     ready: Future[Scripted] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(tmp_path, ready)))
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(directory, ready)))
     thread.start()
     made = ready.result(30)
     yield made
