@@ -8,8 +8,7 @@ claims it and reads it itself:
         text = block("11-operations", "Behind nginx", "en").text
 
 The marker names the guide and the English heading above the block, and claims all blocks under that heading. Korean
-blocks are found by the English heading, too: both languages have the same blocks in the same order. Where a test
-takes all blocks of a kind out of a guide, `BY_KIND` says so.
+blocks are found by the English heading, too: both languages have the same blocks in the same order.
 """
 
 from __future__ import annotations
@@ -28,19 +27,6 @@ from markdown_it.token import Token
 ROOT = Path(__file__).resolve().parent.parent
 GUIDES = ROOT / "web" / "guides"
 README = "README"
-
-# (guide, kind): the test that runs all blocks of that kind in the guide.
-BY_KIND = {
-    ("09-openai", "python"): "tests/test_openai_clients.py::test_every_python_example_of_the_guide_runs",
-    ("09-openai", "sh"): "tests/test_openai_clients.py::test_every_command_of_the_guide_runs",
-    ("12-monitoring", "sh"): "tests/test_metrics.py::test_the_requests_of_the_guide_answer_as_it_says",
-    ("12-monitoring", "yaml"): "tests/test_metrics.py::test_what_prometheus_is_told_to_scrape_is_there",
-    ("12-monitoring", "promql"): "tests/test_metrics.py::test_queries_and_rules_name_what_is_there",
-    (
-        "12-monitoring",
-        "json",
-    ): "tests/test_metrics.py::test_the_line_of_the_log_in_the_guide_has_the_fields_of_a_real_one",
-}
 
 Lang = Literal["en", "ko"]
 LANGS: tuple[Lang, Lang] = ("en", "ko")
@@ -173,8 +159,6 @@ def _claims_of(path: Path) -> Iterator[Claim]:
 
 
 def claimed(of: Block) -> bool:
-    if (of.guide, of.kind) in BY_KIND:
-        return True
     return any((claim.guide, claim.heading) == (of.guide, english_heading(of)) for claim in claims())
 
 

@@ -56,14 +56,6 @@ def test_what_a_test_claims_is_there_and_read_out_of_the_guide(claim: guides.Cla
     assert "block(" in (ROOT / claim.test.split("::")[0]).read_text(encoding="utf-8")
 
 
-def test_who_takes_all_blocks_of_a_kind_is_there() -> None:
-    for (guide, kind), test in guides.BY_KIND.items():
-        if guide in guides.names():
-            path, _, name = test.partition("::")
-            assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), test
-            assert any(each.kind == kind for each in guides.blocks(guide, "en")), f"{guide} has no {kind}"
-
-
 @pytest.mark.parametrize("guide", BOTH)
 def test_the_blocks_of_both_languages_are_the_same_code(guide: str) -> None:
     english, korean = (guides.blocks(guide, lang) for lang in LANGS)
