@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import socket
@@ -23,7 +24,7 @@ from tqdm import tqdm
 
 from rag import jsonfile
 from rag.errors import Lang, RagError
-from rag.settings import TABLE, Settings, load, terminal_lang
+from rag.settings import TABLE, Settings, load, others_can_read, terminal_lang
 from rag.terminal import Bars, Refused, Total, say, show
 
 if TYPE_CHECKING:
@@ -187,7 +188,9 @@ def _serve(settings: Settings, lang: Lang) -> int:
     from aiohttp import web
 
     _writable(settings.data_dir)
-    listening = _bind(settings.host, settings.port)
+    if settings.api_key_file and others_can_read(settings.api_key_file):
+        say(lang, "exposed", file=settings.api_key_file)
+    listening = _bind(settings.host, settings.port, to_all=bool(settings.api_key) or settings.insecure_no_auth)
     with _alone(settings):
         models = _models(settings, lang)
         from web.app import create_app
@@ -205,14 +208,19 @@ def _serve(settings: Settings, lang: Lang) -> int:
     return 0
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a port in use is told before anything else. Raises `RagError` SETUP-002."""
+def _bind(host: str, port: int, to_all: bool) -> socket.socket:
+    """A bound socket, so that a port in use is told before anything else. Raises `RagError` SETUP-002.
+
+    Not `to_all`: for this machine alone. Raises SETUP-008 for an address that others can reach.
+    """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        if not to_all and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+            raise RagError("SETUP-008", host=host)
         listening = socket.socket(family, socket.SOCK_STREAM)
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
+        listening.bind(address)
         # Listening at once makes a second server fail here; early visitors wait instead of being refused.
         listening.listen(128)
     except OSError as error:
@@ -243,6 +251,11 @@ async def _here_or_there(settings: Settings, here: Here[T], there: There[T]) -> 
     return await there(str(url))
 
 
+def _key(settings: Settings) -> str:
+    """The key for a running server. Of several, any will do."""
+    return settings.api_key[0] if settings.api_key else ""
+
+
 async def _ingest(settings: Settings, lang: Lang, paths: Sequence[Path]) -> int:
     from rag.folders import find_files
 
@@ -253,7 +266,7 @@ async def _ingest(settings: Settings, lang: Lang, paths: Sequence[Path]) -> int:
 
     async def there(url: str) -> list[str]:
         say(lang, "handed", url=url)
-        return await _hand_over(url, lang, files)
+        return await _hand_over(url, settings, lang, files)
 
     results = await _here_or_there(settings, lambda: _ingest_here(settings, lang, files), there)
     failed = [text for text in results if text]
@@ -285,7 +298,7 @@ async def _ingest_here(settings: Settings, lang: Lang, files: Files) -> list[str
     return results
 
 
-async def _hand_over(url: str, lang: Lang, files: Files) -> list[str]:
+async def _hand_over(url: str, settings: Settings, lang: Lang, files: Files) -> list[str]:
     """Upload to the server that holds the data directory. For each file "" or its error."""
     from web.client import Client
 
@@ -303,7 +316,7 @@ async def _hand_over(url: str, lang: Lang, files: Files) -> list[str]:
     async def some() -> list[str]:
         return [await send(source, path) for source, path in left]
 
-    async with Client(url, lang) as client:
+    async with Client(url, lang, key=_key(settings)) as client:
         with contextlib.closing(Total(len(files))) as total:
             return [text for part in await asyncio.gather(*(some() for _ in range(AHEAD))) for text in part]
 
@@ -322,7 +335,7 @@ async def _documents(settings: Settings, lang: Lang, query: str) -> int:
     async def there(url: str) -> list[dict[str, Any]]:
         from web.client import Client
 
-        async with Client(url, lang) as client:
+        async with Client(url, lang, key=_key(settings)) as client:
             return await client.documents(query)
 
     for row in await _here_or_there(settings, here, there):
@@ -346,7 +359,7 @@ async def _delete(settings: Settings, lang: Lang, ids: Sequence[str]) -> int:
     async def there(url: str) -> None:
         from web.client import Client
 
-        async with Client(url, lang) as client:
+        async with Client(url, lang, key=_key(settings)) as client:
             for document_id in ids:
                 await client.delete(document_id)
 
@@ -386,7 +399,7 @@ async def _with_chat(settings: Settings, lang: Lang, use: Callable[[Door, dict[s
     async def there(url: str) -> None:
         from web.client import Client
 
-        async with Client(url, lang, settings.answers) as client:
+        async with Client(url, lang, settings.answers, _key(settings)) as client:
             health = await client.loaded()
             await use(client, {name: health[name] for name in ("model", "embed_model")})
 

@@ -317,12 +317,47 @@ CATALOGUE: dict[str, Row] = {
         "The file holds too much once it is unpacked: {file} (at most {limit} MiB).",
         ("Split the file.", "Check that it comes from a source that you trust."),
     ),
+    "AUTH-001": _row(
+        401,
+        "이 서버를 쓰려면 키가 필요합니다.",
+        (
+            "프로그램은 키를 'X-API-Key' 또는 'Authorization: Bearer' 헤더로 보내세요. 주소(URL)에 넣지 마세요.",
+            "브라우저에서는 /login에서 로그인하세요.",
+            "명령줄은 키를 RAG_API_KEY나 --api-key-file에서 읽습니다.",
+        ),
+        "This server asks for a key.",
+        (
+            "Programs send it in the header 'X-API-Key' or 'Authorization: Bearer', never in the address (URL).",
+            "In a browser, log in at /login.",
+            "The command line takes it from RAG_API_KEY or --api-key-file.",
+        ),
+    ),
+    "AUTH-002": _row(
+        403,
+        "키가 맞지 않습니다.",
+        ("키를 빠짐없이 복사했는지 확인하세요.", "키를 모르면 서버를 관리하는 사람에게 문의하세요."),
+        "The key is wrong.",
+        ("Check that all of it was copied.", "If you do not know the key, ask whoever runs the server."),
+    ),
     "AUTH-003": _row(
         403,
         "허용되지 않은 주소에서 온 요청입니다: {name} = {value}.",
-        ("서버 자신의 주소로 접속하세요.",),
+        (
+            "서버 자신의 주소로 접속하세요.",
+            "관리자는 --allowed-hosts나 --allowed-origins로 다른 주소를 허용할 수 있습니다.",
+        ),
         "The request comes from an address that is not allowed: {name} = {value}.",
-        ("Open the server by its own address.",),
+        (
+            "Open the server by its own address.",
+            "Whoever runs it can allow others with --allowed-hosts or --allowed-origins.",
+        ),
+    ),
+    "RATE-001": _row(
+        429,
+        "요청이 너무 많습니다. {seconds}초 후에 다시 시도하세요.",
+        ("{seconds}초 기다린 뒤 다시 보내세요.",),
+        "Too many requests. Try again in {seconds} s.",
+        ("Wait {seconds} s, then send it again.",),
     ),
     "HTTP-404": _row(
         404,
@@ -412,6 +447,21 @@ CATALOGUE: dict[str, Row] = {
         ("서버가 실행 중인지 확인하세요.", "서버가 받아들인 파일은 다음에 시작할 때 이어서 저장됩니다."),
         "The connection to the running server ({url}) was lost: {file}.",
         ("Check that the server is running.", "A file that it has accepted is stored at its next start."),
+    ),
+    "SETUP-008": _row(
+        500,
+        "키 없이는 다른 컴퓨터가 접속할 수 있는 주소({host})를 열지 않습니다.",
+        (
+            "키를 정하세요: 환경 변수 RAG_API_KEY 또는 --api-key-file.",
+            "이 컴퓨터에서만 쓰려면 --host 127.0.0.1을 사용하세요.",
+            "누구나 문서를 읽고 바꿀 수 있어도 된다면 --insecure-no-auth를 주세요.",
+        ),
+        "Without a key, the server does not listen on an address that other computers can reach ({host}).",
+        (
+            "Set a key: the environment variable RAG_API_KEY, or --api-key-file.",
+            "To use it on this computer alone, take --host 127.0.0.1.",
+            "If anybody may read and change the documents, give --insecure-no-auth.",
+        ),
     ),
     "SETUP-006": _row(
         500,

@@ -17,8 +17,9 @@ from rag.errors import RagError
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
-from . import assets, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
-from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE, VERSION
+from . import assets, auth, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
+from .guard import Guard
+from .keys import ANSWERS, CLOSING, GUARD, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -33,8 +34,11 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
     With a `state` of ready parts, which stay the caller's, nothing is loaded.
     """
-    app = web.Application(middlewares=[middleware.errors, middleware.own_address], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[middleware.errors, middleware.own_address, auth.key_needed], client_max_size=MAX_BODY
+    )
     app[SETTINGS] = settings
+    app[GUARD] = Guard(settings.api_key)
     app[STATE] = state or State(
         model=models.chat.verdict.name if models.chat else "",
         embed_model=models.embed.verdict.name if models.embed else "",
@@ -56,21 +60,24 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.post("/documents", jobs.upload),
             web.get("/documents", documents.list_documents),
             web.get("/documents/jobs", jobs.list_jobs),
-            web.get("/documents/jobs/events", jobs.events),
+            web.get("/documents/jobs/events", jobs.events, allow_head=False),
             web.delete("/documents/jobs/{id}", jobs.cancel),
-            web.get("/documents/jobs/{id}/events", jobs.job_events),
+            web.get("/documents/jobs/{id}/events", jobs.job_events, allow_head=False),
             web.get("/documents/stats", documents.stats),
             web.get("/documents/{id}", documents.document),
             web.delete("/documents/{id}", documents.delete),
             web.get("/documents/{id}/text", documents.text),
             web.get("/documents/{id}/find", documents.find),
             web.get("/documents/{id}/original", documents.original),
+            web.get("/login", auth.login_page),
+            web.post("/login", auth.log_in),
+            web.post("/logout", auth.log_out),
             web.get("/health", ops.health),
             web.get("/stats", ops.stats),
             web.get("/static/{path:.*}", assets.asset),
         ]
     )
-    app.on_response_prepare.append(middleware.security_headers)
+    app.on_response_prepare.extend([middleware.security_headers, middleware.cross_origin])
     app.on_shutdown.extend([chat_ws.close_all, jobs.end_streams])
     app.cleanup_ctx.append(_sampling)
     if state is None:
