@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import ipaddress
-import logging
 import os
 import socket
 import sys
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from rag import jsonfile
+from rag import jsonfile, logs
 from rag.errors import Lang, RagError
 from rag.settings import TABLE, Settings, load, others_can_read, terminal_lang
 from rag.terminal import Bars, Refused, Total, say, show
@@ -30,6 +29,7 @@ from rag.terminal import Bars, Refused, Total, say, show
 if TYPE_CHECKING:
     # Commands import what they need, so that each starts fast.
     from rag.examiner import Door
+    from web.client import Client
 
 VERSION = "0.1.0"
 COMMANDS = {
@@ -50,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lang = terminal_lang(flags)
     try:
         settings = load(flags)
-        logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        for chatty in ("aiohttp.access", "gguf"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
+        logs.set_up(settings.log_level, settings.log_format)
         return _run(flags["command"], flags, settings, lang)
     except RagError as error:
         return _complain(error.body(lang))
@@ -84,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         text += ")" if setting.default in ("", False) else f", default {setting.default})"
         kind: dict[str, Any] = {"action": "store_true"} if setting.default is False else {"metavar": "X"}
         group.add_argument(setting.flag, dest=setting.name, help=text.replace("%", "%%"), default=None, **kind)
-    parser = argparse.ArgumentParser(prog="server.py", description=__doc__, parents=[shared])
+    parser = argparse.ArgumentParser(
+        prog="server.py", usage="%(prog)s [command] [settings]", description=__doc__, parents=[shared]
+    )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", metavar="command")
@@ -187,25 +187,50 @@ def _alone(settings: Settings) -> Iterator[None]:
 def _serve(settings: Settings, lang: Lang) -> int:
     from aiohttp import web
 
+    from web import tls
+
+    files = settings.tls()
+    context = tls.server_context(*files) if files else None
     _writable(settings.data_dir)
     if settings.api_key_file and others_can_read(settings.api_key_file):
         say(lang, "exposed", file=settings.api_key_file)
+    _allow_files(2 * settings.max_connections + 500)
     listening = _bind(settings.host, settings.port, to_all=bool(settings.api_key) or settings.insecure_no_auth)
     with _alone(settings):
         models = _models(settings, lang)
         from web.app import create_app
 
         port = listening.getsockname()[1]
-        url = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{port}"
-        local = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+        scheme = "https" if context else "http"
+        url = _url(scheme, settings.host, port)
+        local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
         record = settings.data_dir / "server.json"
-        jsonfile.save(record, {"url": url.replace(settings.host, local), "pid": os.getpid()})
+        about = {"url": _url(scheme, local, port), "pid": os.getpid()}
+        if files:
+            about["certificate"] = tls.first_certificate(files[0])
+        jsonfile.save(record, about)
         try:
             app = create_app(settings, VERSION, models=models)
-            web.run_app(app, sock=listening, print=lambda *_: say(lang, "ready", url=url), shutdown_timeout=5)
+            options: dict[str, Any] = {"ssl_context": context, "shutdown_timeout": 5}
+            web.run_app(app, sock=listening, print=lambda *_: say(lang, "ready", url=url), **options)
         finally:
             record.unlink(missing_ok=True)
     return 0
+
+
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _allow_files(wanted: int) -> None:
+    """Let the process open so many files and sockets, or as many as the system lets it."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and most > soft:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _bind(host: str, port: int, to_all: bool) -> socket.socket:
@@ -235,25 +260,30 @@ AHEAD = 16
 
 T = TypeVar("T")
 Here = Callable[[], Awaitable[T]]
-There = Callable[[str], Awaitable[T]]
+There = Callable[["Client"], Awaitable[T]]
 
 
-async def _here_or_there(settings: Settings, here: Here[T], there: There[T]) -> T:
-    """Do it in this process, or let the server do it, given its URL, that holds the data directory."""
+async def _here_or_there(settings: Settings, lang: Lang, here: Here[T], there: There[T]) -> T:
+    """Do it in this process, or let the server do it that holds the data directory, given a client of it."""
     _writable(settings.data_dir)
     try:
         with _alone(settings):
             return await here()
     except RagError as error:
-        url = jsonfile.load(settings.data_dir / "server.json").get("url")
-        if error.code != "SETUP-004" or not url:
+        server = jsonfile.load(settings.data_dir / "server.json")
+        if error.code != "SETUP-004" or not server.get("url"):
             raise
-    return await there(str(url))
+    from aiohttp import ClientError
 
+    from web.client import Client
 
-def _key(settings: Settings) -> str:
-    """The key for a running server. Of several, any will do."""
-    return settings.api_key[0] if settings.api_key else ""
+    try:
+        # Of several keys, any will do.
+        known = {"certificate": server.get("certificate", ""), "key": settings.api_key[0] if settings.api_key else ""}
+        async with Client(server["url"], lang, settings.answers, **known) as client:
+            return await there(client)
+    except ClientError as error:
+        raise RagError("SETUP-007", url=server["url"], file=str(error)) from None
 
 
 async def _ingest(settings: Settings, lang: Lang, paths: Sequence[Path]) -> int:
@@ -264,11 +294,11 @@ async def _ingest(settings: Settings, lang: Lang, paths: Sequence[Path]) -> int:
         say(lang, "nothing")
         return 1
 
-    async def there(url: str) -> list[str]:
-        say(lang, "handed", url=url)
-        return await _hand_over(url, settings, lang, files)
+    async def there(client: Client) -> list[str]:
+        say(lang, "handed", url=client.url)
+        return await _hand_over(client, lang, files)
 
-    results = await _here_or_there(settings, lambda: _ingest_here(settings, lang, files), there)
+    results = await _here_or_there(settings, lang, lambda: _ingest_here(settings, lang, files), there)
     failed = [text for text in results if text]
     say(lang, "stored", done=len(results) - len(failed), failed=len(failed))
     return 1 if failed else 0
@@ -298,9 +328,8 @@ async def _ingest_here(settings: Settings, lang: Lang, files: Files) -> list[str
     return results
 
 
-async def _hand_over(url: str, settings: Settings, lang: Lang, files: Files) -> list[str]:
+async def _hand_over(client: Client, lang: Lang, files: Files) -> list[str]:
     """Upload to the server that holds the data directory. For each file "" or its error."""
-    from web.client import Client
 
     async def send(source: str, path: Path) -> str:
         try:
@@ -316,9 +345,8 @@ async def _hand_over(url: str, settings: Settings, lang: Lang, files: Files) -> 
     async def some() -> list[str]:
         return [await send(source, path) for source, path in left]
 
-    async with Client(url, lang, key=_key(settings)) as client:
-        with contextlib.closing(Total(len(files))) as total:
-            return [text for part in await asyncio.gather(*(some() for _ in range(AHEAD))) for text in part]
+    with contextlib.closing(Total(len(files))) as total:
+        return [text for part in await asyncio.gather(*(some() for _ in range(AHEAD))) for text in part]
 
 
 async def _documents(settings: Settings, lang: Lang, query: str) -> int:
@@ -332,13 +360,10 @@ async def _documents(settings: Settings, lang: Lang, query: str) -> int:
             documents, _ = await index.store.list_documents(query, 0, sys.maxsize)
         return [{"id": each.id, "passages": each.passages, "name": each.source} for each in documents]
 
-    async def there(url: str) -> list[dict[str, Any]]:
-        from web.client import Client
+    async def there(client: Client) -> list[dict[str, Any]]:
+        return await client.documents(query)
 
-        async with Client(url, lang, key=_key(settings)) as client:
-            return await client.documents(query)
-
-    for row in await _here_or_there(settings, here, there):
+    for row in await _here_or_there(settings, lang, here, there):
         print(f"{row['id']}  {row['passages']:6d}  {row['name']}")
     return 0
 
@@ -356,14 +381,11 @@ async def _delete(settings: Settings, lang: Lang, ids: Sequence[str]) -> int:
                     raise RagError("DOC-007", file=document_id)
             await index.store.optimize()
 
-    async def there(url: str) -> None:
-        from web.client import Client
+    async def there(client: Client) -> None:
+        for document_id in ids:
+            await client.delete(document_id)
 
-        async with Client(url, lang, key=_key(settings)) as client:
-            for document_id in ids:
-                await client.delete(document_id)
-
-    await _here_or_there(settings, here, there)
+    await _here_or_there(settings, lang, here, there)
     say(lang, "deleted", count=len(ids))
     return 0
 
@@ -396,14 +418,11 @@ async def _with_chat(settings: Settings, lang: Lang, use: Callable[[Door, dict[s
         ):
             await use(Here(chat, index.store, lang), about)
 
-    async def there(url: str) -> None:
-        from web.client import Client
+    async def there(client: Client) -> None:
+        health = await client.loaded()
+        await use(client, {name: health[name] for name in ("model", "embed_model")})
 
-        async with Client(url, lang, settings.answers, _key(settings)) as client:
-            health = await client.loaded()
-            await use(client, {name: health[name] for name in ("model", "embed_model")})
-
-    await _here_or_there(settings, here, there)
+    await _here_or_there(settings, lang, here, there)
 
 
 def _bench(settings: Settings, lang: Lang, flags: dict[str, Any]) -> int:

@@ -96,7 +96,7 @@ class Answer:
                     self.ended = isinstance(event, End | ErrorEvent)
                     self._wake()
         except Exception:
-            log.exception("the answer to %s broke off", self.message_id)
+            log.exception("an answer broke off")
             self._events.append(ErrorEvent(self.message_id, RagError("WS-999-INTERNAL_ERROR")))
         finally:
             self.ended = True
@@ -174,10 +174,14 @@ class Answers:
         """Those of the session that run, or wait to, and that nobody reads."""
         return [answer for answer in self._kept.values() if answer.session_id == session_id and answer.abandoned]
 
+    def running(self, session_id: str) -> int:
+        """How many of the session run or wait to, whoever reads them."""
+        return sum(answer.session_id == session_id and not answer.ended for answer in self._kept.values())
+
     def forget(self, session_id: str) -> None:
         """Keep none of the session's answers that have ended."""
         for answer in [kept for kept in self._kept.values() if kept.session_id == session_id and kept.ended]:
-            self._forget(answer)
+            self.drop(answer)
 
     def begin(self, question: Question, events: AsyncGenerator[Event, None]) -> Answer:
         """Run `events` to their end, whoever reads them; one of the same id is cancelled and forgotten.
@@ -185,7 +189,7 @@ class Answers:
         It is cancelled like one that was abandoned if no reader comes.
         """
         if old := self.find(question.stream.session_id, question.stream.message_id):
-            self._forget(old)
+            self.drop(old)
         self._make_room()
         answer = Answer(question)
         self._kept[answer.session_id, answer.message_id] = answer
@@ -194,6 +198,13 @@ class Answers:
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._done(done, answer))
         return answer
+
+    def drop(self, answer: Answer) -> None:
+        """Cancel it if it runs, and do not keep it."""
+        answer.cancel()
+        answer._later(None)
+        if self.find(answer.session_id, answer.message_id) is answer:
+            del self._kept[answer.session_id, answer.message_id]
 
     async def close(self) -> None:
         """End all at once."""
@@ -205,13 +216,7 @@ class Answers:
     def _done(self, task: asyncio.Task[None], answer: Answer) -> None:
         self._tasks.discard(task)
         if self.find(answer.session_id, answer.message_id) is answer:
-            answer._later(lambda: self._forget(answer), KEEP)
-
-    def _forget(self, answer: Answer) -> None:
-        answer.cancel()
-        answer._later(None)
-        if self.find(answer.session_id, answer.message_id) is answer:
-            del self._kept[answer.session_id, answer.message_id]
+            answer._later(lambda: self.drop(answer), KEEP)
 
     def _make_room(self) -> None:
         if len(self._kept) < MAX_KEPT:
@@ -220,4 +225,4 @@ class Answers:
         oldest = next((answer for answer in kept if answer.ended), None)
         oldest = oldest or next((answer for answer in kept if answer.abandoned), None)
         if oldest:
-            self._forget(oldest)
+            self.drop(oldest)

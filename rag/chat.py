@@ -71,12 +71,13 @@ class Question:
 class _Plan:
     """What an answer is made from: a text that is ready, what it quotes, or what the model reads to write it.
 
-    `offered`: short answers that the model chooses from when it has read `shown`. `cited`: numbers of the sources that
-    it cites, None as long as only the model knows.
+    `cited`: numbers of the sources that it cites, None as long as only the model knows. `used`: how many passages it
+    is made from. `offered`: short answers that the model chooses from when it has read `shown`.
     """
 
     sources: Sequence[Passage] = ()
     cited: frozenset[int] | None = frozenset()
+    used: int = 0
     text: str = ""
     quoted: quoting.Quotation | None = None
     offered: Sequence[Span] = ()
@@ -126,9 +127,9 @@ class Chat:
                             yield event
         except Exception as error:
             if not isinstance(error, RagError):
-                log.exception("the answer to %s failed", stream.message_id)
+                log.exception("an answer failed")
                 error = RagError("WS-999-INTERNAL_ERROR")
-            self.figures.errors += 1
+            self.figures.failed()
             if stream.started and not stream.sources_sent:
                 yield stream.sources([])
             yield stream.error(error)
@@ -161,7 +162,7 @@ class Chat:
             plan = await self._plan(question, history)
             yield stream.start()
             if question.early_sources:
-                yield stream.sources(plan.told())
+                yield stream.sources(plan.told(), plan.used)
             async with aclosing(self._tokens(plan, question)) as tokens:
                 async for token in tokens:
                     ended = stream.clock()
@@ -176,7 +177,7 @@ class Chat:
                         finish = token.finish
         sources = plan.told(answer)
         if not stream.sources_sent:
-            yield stream.sources(sources)
+            yield stream.sources(sources, plan.used)
         if answer:
             asked = plan.messages[-1].content if plan.messages else ""
             turn = Turn(stream.message_id, question.content, answer, sources, asked)
@@ -184,9 +185,9 @@ class Chat:
             await self.sessions.append(stream.session_id, turn, question.replaces)
         whole = finish.reason != "cancelled"
         grounded = await asyncio.to_thread(plan.grounded, answer) if whole else None
-        end = stream.end(finish.reason, finish.usage, grounded)
+        end = stream.end(finish.reason, finish.usage, grounded, sources)
         writing = ended - begun if plan.messages else 0.0
-        self.figures.answered(finish.usage.completion_tokens, end.time_to_first_token_ms, writing)
+        self.figures.answered(end, writing)
         yield end
 
     async def _plan(self, question: Question, history: Sequence[Turn]) -> _Plan:
@@ -235,12 +236,13 @@ class Chat:
         """Quote, or let the model write. `asked`: what a short answer is to answer, if one can."""
         if not self._quotes(question):
             excerpts = self._excerpts(passages, ranked)
-            return _Plan(passages, None, messages=self._messages(question, history, excerpts))
+            return _Plan(passages, None, len(excerpts), messages=self._messages(question, history, excerpts))
         chosen = quoting.select(ranked)
         quoted = quoting.quotation(passages, chosen)
         offered = quoting.offered(asked, chosen) if asked else []
         shown = self._shown(asked, chosen[0].text) if len(offered) > 1 else ""
-        return _Plan(quoted.sources, frozenset(quoted.numbers), quoted=quoted, offered=offered, shown=shown)
+        used = len({quote.passage for quote in quoted.quotes})
+        return _Plan(quoted.sources, frozenset(quoted.numbers), used, quoted=quoted, offered=offered, shown=shown)
 
     def _shown(self, asked: str, sentence: str) -> str:
         """What the model reads to choose the short answer in the sentence; "" if it is no help there."""
@@ -275,7 +277,7 @@ class Chat:
             history,
             excerpts,
             context=self.generator.context,
-            max_tokens=self.sampling.max_tokens,
+            max_tokens=question.options.max_tokens or self.sampling.max_tokens,
             count=self.generator.count,
         )
 
@@ -290,6 +292,7 @@ class Chat:
         sampling = replace(
             self.sampling,
             temperature=self.sampling.temperature if wanted is None else wanted,
+            max_tokens=question.options.max_tokens or self.sampling.max_tokens,
             # With one seed for all, a varied answer would vary from the likeliest one, but not from itself.
             seed=secrets.randbits(32),
             stop=(*self.sampling.stop, stop),

@@ -8,6 +8,7 @@ in through a queue, and each step's tokens come back through one `call_soon_thre
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import math
 import queue
@@ -136,6 +137,8 @@ class _Request:
     cached: int = 0
     completed: int = 0
     silent: bool = True
+    # So that what the decode thread logs says whose it is.
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
     @property
     def usage(self) -> Usage:
@@ -186,6 +189,8 @@ class Engine:
         self._steps = 0
         self._answer_seconds = 0.0
         self._alive = 0.0
+        # Tokens that drafts proposed, and those of them that were right, since the start.
+        self.drafted = self.accepted = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
         self._thread.start()
@@ -378,7 +383,7 @@ class Engine:
         try:
             return self._begin(request)
         except Exception:
-            log.exception("an answer could not begin")
+            request.context.run(log.exception, "an answer could not begin")
             self._end(request, RagError("GEN-999"), forget=True)
             return False
         finally:
@@ -498,7 +503,7 @@ class Engine:
                 slot.tokens = []
                 raise RuntimeError("a draft could not be taken back")
         except Exception:
-            log.exception("an answer failed")
+            request.context.run(log.exception, "an answer failed")
             self._end(request, RagError("GEN-999"), forget=True)
 
     def _sample(self, request: _Request, draft: list[int], row: int) -> None:
@@ -517,6 +522,8 @@ class Engine:
             if place == len(draft) or draft[place] != token or self._model.ends(token):
                 break
             slot.tokens.append(token)
+        self.drafted += len(draft)
+        self.accepted += place
         if not self._say(request, said):
             request.pending = said[-1:]
 

@@ -7,18 +7,25 @@ import os
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from .protocol import End
 
 SECONDS = 3600.0
 POINTS = 600
 EVERY = 5.0
 # Looks at the event loop between two samples.
 TICKS = 5
+# Upper bounds of what answers take, in seconds, and of how fast they are written, in tokens a second.
+WAITS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
+SPEEDS = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 250.0, 500.0, 1000.0)
+LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Series:
@@ -44,18 +51,38 @@ class Series:
             return self._points[-1][1] if self._points else None
 
 
+class Distribution:
+    """How many values fell up to each bound (the last: beyond all), and their sum. For one thread."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def add(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+
 @dataclass(slots=True)
 class Figures:
     """Counts since the start and series of the last hour. `clock` gives seconds since 1970.
 
-    `running` questions are being answered. Others wait for their session, or by `beyond` for the model.
+    `running` questions are being answered. Others wait for their session, or by `beyond` for the model. `ends` counts
+    answers by their finish reason, or `error`. `drafts` tells how many tokens were proposed and how many were right.
     """
 
     clock: Callable[[], float] = time.time
     beyond: Callable[[], int] = lambda: 0
-    answers: int = 0
-    errors: int = 0
+    drafts: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    ends: Counter[str] = field(default_factory=Counter)
     tokens: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    first_token: Distribution = field(default_factory=lambda: Distribution(WAITS))
+    whole_answer: Distribution = field(default_factory=lambda: Distribution(WAITS))
+    speed: Distribution = field(default_factory=lambda: Distribution(SPEEDS))
+    lag: Distribution = field(default_factory=lambda: Distribution(LAGS))
     entered: int = 0
     begun: int = 0
     started: float = field(init=False)
@@ -72,6 +99,14 @@ class Figures:
             "passages": "passages",
         }
         self.series = {name: Series(unit) for name, unit in units.items()}
+
+    @property
+    def answers(self) -> int:
+        return self.ends.total() - self.errors
+
+    @property
+    def errors(self) -> int:
+        return self.ends["error"]
 
     @property
     def running(self) -> int:
@@ -103,14 +138,25 @@ class Figures:
         finally:
             self.begun -= 1
 
-    def answered(self, tokens: int, first_token_ms: int | None, writing: float) -> None:
+    def answered(self, end: End, writing: float) -> None:
         """One answer has ended. `writing`: seconds from the model's first token on, 0 where it wrote nothing."""
-        self.answers += 1
+        tokens, first_token_ms = end.usage.completion_tokens, end.time_to_first_token_ms
+        self.ends[end.finish_reason] += 1
         self.tokens += tokens
+        self.prompt_tokens += end.usage.prompt_tokens
+        self.cached_tokens += end.usage.cached_tokens
+        self.whole_answer.add(end.processing_time_ms / 1000)
         if first_token_ms is not None:
             self.add("first_token_ms", first_token_ms)
+            self.first_token.add(first_token_ms / 1000)
         if tokens > 1 and writing > 0:
-            self.add("tokens_per_second", (tokens - 1) / writing)
+            speed = (tokens - 1) / writing
+            self.add("tokens_per_second", speed)
+            self.speed.add(speed)
+
+    def failed(self) -> None:
+        """One answer has ended with an error."""
+        self.ends["error"] += 1
 
     def add(self, name: str, value: float) -> None:
         self.series[name].add(self.clock(), value)
@@ -130,7 +176,9 @@ class Figures:
             for _ in range(TICKS):
                 due = time.monotonic() + every / TICKS
                 await asyncio.sleep(every / TICKS)
-                lag = max(lag, time.monotonic() - due)
+                late = max(0.0, time.monotonic() - due)
+                self.lag.add(late)
+                lag = max(lag, late)
             self.add("loop_lag_ms", 1000 * lag)
             self.add("queue", self.running + self.waiting)
             memory = process_memory()

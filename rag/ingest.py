@@ -80,6 +80,9 @@ class Ingester:
         self._stirred = asyncio.Event()
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
+        # Since the start: passages that were embedded, and how jobs have ended.
+        self.embedded = 0
+        self.ends: Counter[State] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
         self._idle.set()
 
@@ -226,7 +229,12 @@ class Ingester:
         if await self._library.has(job):
             return None
         document, passages = await self._parse(job, self._small_parser if small else self._parser)
-        vectors = await embed_passages(self._embedder, passages, lambda done, total: job.move("embedding", done, total))
+
+        def progress(done: int, total: int) -> None:
+            self.embedded += done - job.done
+            job.move("embedding", done, total)
+
+        vectors = await embed_passages(self._embedder, passages, progress)
         job.move("storing", len(passages), len(passages))
         return Embedded(document, passages, vectors)
 
@@ -271,6 +279,7 @@ class Ingester:
         for job, state in states.items():
             self._open.pop(job.id, None)
             self._ended.append(job.id)
+            self.ends[state] += 1
             job.move(state, job.total if state == "stored" else job.done, job.total)
         while len(self._ended) > KEPT_JOBS:
             del self._jobs[self._ended.popleft()]

@@ -22,6 +22,7 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from . import logs
 from .errors import RagError
 from .loaders import MAX_TEXT, Loaded
 from .types import Page
@@ -84,7 +85,7 @@ class Parser:
             self._rest = asyncio.get_running_loop().call_later(self._idle, self._dismiss)
         if code := head.get("code"):
             if "log" in head:
-                log.info("%s cannot be read\n%s", name, head["log"])
+                log.info("%s cannot be read: %s", name, head["log"])
             raise RagError(code, **head["data"])
         return Loaded(text, head["title"], tuple(Page(*page) for page in head["pages"]))
 
@@ -178,8 +179,8 @@ def _reply(replies: BinaryIO, name: str, path: str, load: Any) -> None:
         head = {"title": loaded.title, "pages": pages}
     except RagError as error:
         head = {"code": error.code, "data": error.data}
-        if error.code == "DOC-005":
-            head["log"] = repr(error.__cause__)
+        if error.code == "DOC-005" and error.__cause__:
+            head["log"] = logs.traced(error.__cause__)[-1]
     except MemoryError:
         # What is left of the memory may be in pieces; the next file gets a new child.
         head = {"code": "DOC-010", "data": {"file": name}, "spent": True}

@@ -1,9 +1,10 @@
-"""The wire protocol of `/chat-ws`, without a socket: what a frame may say, and which event may follow which."""
+"""The wire protocol, without a wire: what a client may say, which event may follow which, and their encoding."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -38,6 +39,11 @@ def check_session_id(session_id: str | None) -> str:
     if session_id is None or not _SESSION_ID.fullmatch(session_id):
         raise RagError("SESSION-001")
     return session_id
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since 1970 in ISO 8601: UTC, milliseconds, `Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def preferred_lang(accept_language: str | None, default: Lang) -> Lang:
@@ -81,9 +87,16 @@ def _encodable(value: str) -> bool:
 
 
 _Unicode = _checked("rule:surrogate", _encodable)
-_Id = Annotated[StrictStr, _checked("rule:id", lambda value: 1 <= len(value) <= 128), _Unicode]
+_Id = Annotated[
+    StrictStr,
+    Field(json_schema_extra={"minLength": 1, "maxLength": 128}),
+    _checked("rule:id", lambda value: 1 <= len(value) <= 128),
+    _Unicode,
+]
 Content = Annotated[
     StrictStr,
+    # What the rules say, for those who read the schema. Not all that Python takes for white space is `\s` elsewhere.
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_CONTENT, "pattern": r"[^\s\x1c-\x1f\x85]"}),
     _checked("rule:content", lambda value: 1 <= len(value) <= MAX_CONTENT),
     _checked("rule:blank", lambda value: bool(value.strip())),
     _Unicode,
@@ -93,12 +106,13 @@ Content = Annotated[
 class Options(BaseModel):
     """An extension: how one question wants to be answered. What is not given, or null, is left to the server.
 
-    `documents`: ids of those that the answer is looked for in.
+    `max_tokens`: of what the model writes; `documents`: ids of those that the answer is looked for in.
     """
 
     model_config = ConfigDict(frozen=True)
 
     temperature: Annotated[StrictFloat, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    max_tokens: Annotated[StrictInt, Field(ge=1, le=1 << 20)] | None = None
     sources: Annotated[StrictInt, Field(ge=1, le=20)] | None = None
     answers: Literal["auto", "quote", "free"] | None = None
     documents: Annotated[tuple[_Id, ...], Field(min_length=1, max_length=100)] | None = None
@@ -129,6 +143,15 @@ class Resume(BaseModel):
     next_index: Annotated[StrictInt, Field(ge=0)]
 
 
+class ChatRequest(BaseModel):
+    """The body of `POST /chat` and `/chat/stream`. null is as if the field were not there."""
+
+    message: Content
+    session_id: StrictStr | None = None
+    options: Options | None = None
+
+
+_REQUEST = TypeAdapter(ChatRequest)
 _FRAME: TypeAdapter[ClientMessage | Cancel | Resume] = TypeAdapter(
     Annotated[ClientMessage | Cancel | Resume, Field(discriminator="type")]
 )
@@ -144,6 +167,14 @@ def parse(frame: str, session_id: str) -> ClientMessage | Cancel | Resume:
     if isinstance(message, ClientMessage) and message.session_id != session_id:
         raise RagError("WS-002-VALIDATION_ERROR", field="session_id", rule="rule:session")
     return message
+
+
+def chat_request(data: Mapping[str, Any]) -> ChatRequest:
+    """A question over HTTP. Raises `RagError` WS-002 with the field and its rule, SESSION-001."""
+    request = validate(_REQUEST, data)
+    if request.session_id is not None:
+        check_session_id(request.session_id)
+    return request
 
 
 def load_object(text: str | bytes) -> dict[str, Any]:
@@ -190,6 +221,7 @@ _FIELD_RULES = {
     "types": "rule:names",
     "options": "rule:options",
     "options.temperature": "rule:temperature",
+    "options.max_tokens": "rule:max-tokens",
     "options.sources": "rule:sources",
     "options.answers": "rule:answers",
     "options.documents": "rule:documents",
@@ -260,12 +292,17 @@ class ThinkingEvent:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
+    """`used`: how many of the passages that were found the answer is made from. The socket does not tell it."""
+
     message_id: str
     sources: Sequence[dict[str, Any]]
+    used: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class End:
+    """`final_sources`: the sources with what the whole answer cites. The socket does not tell them."""
+
     message_id: str
     total_tokens: int
     processing_time_ms: int
@@ -273,6 +310,17 @@ class End:
     time_to_first_token_ms: int | None
     usage: Usage
     grounded: Mapping[str, Any] | None = None
+    final_sources: Sequence[dict[str, Any]] = ()
+
+    @property
+    def tokens_used(self) -> int:
+        """Those that the model read and wrote, counted as HTTP clients know it."""
+        return self.usage.prompt_tokens + self.usage.completion_tokens
+
+    @property
+    def processing_time(self) -> float:
+        """Seconds."""
+        return self.processing_time_ms / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,9 +351,38 @@ def to_ws(event: Event, lang: Lang) -> str:
         data = {"type": "stream_error", "message_id": event.message_id, **event.error.body(lang)}
     else:
         data = {"type": _WS_TYPES[type(event)], **asdict(event)}
+        for name in ("used", "final_sources"):
+            data.pop(name, None)
         if data.get("grounded", ...) is None:
             del data["grounded"]
     return _encode(data)
+
+
+def to_sse(event: Event, session_id: str, lang: Lang) -> str:
+    """The event as one of section 2; "" for what has none there.
+
+    Where sources come early, `metadata` is the first.
+    """
+    data: dict[str, Any]
+    if isinstance(event, TokenEvent):
+        data = {"event": "chunk", "data": event.token, "chunk_index": event.index}
+    elif isinstance(event, Sources):
+        found = {source["metadata"]["chunk_id"] for source in event.sources}
+        ids = {"session_id": session_id, "message_id": event.message_id}
+        counts = {"search_results": len(found), "ranked_results": event.used}
+        data = {"event": "metadata", **ids, **counts, "sources": event.sources}
+    elif isinstance(event, End):
+        ids = {"session_id": session_id, "message_id": event.message_id}
+        counts = {"total_chunks": event.total_tokens, "tokens_used": event.tokens_used}
+        data = {"event": "done", **ids, **counts, "processing_time": event.processing_time}
+        data["sources"] = event.final_sources
+    elif isinstance(event, ErrorEvent):
+        body = event.error.body(lang)
+        first = {"error_code": body["error_code"], "message": body["message"], "suggestion": body["solutions"][0]}
+        data = {"event": "error", **first, "solutions": body["solutions"]}
+    else:
+        return ""
+    return f"event: {data['event']}\ndata: {_encode(data)}\n\n"
 
 
 class OutOfOrder(Exception):
@@ -338,8 +415,7 @@ class Stream:
     def start(self) -> Start:
         self._require(self._state == "new", "stream_start")
         self._state = "open"
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return Start(self.message_id, self.session_id, now)
+        return Start(self.message_id, self.session_id, timestamp(time.time()))
 
     def token(self, text: str) -> TokenEvent:
         self._require(self._state == "open", "stream_token")
@@ -354,18 +430,24 @@ class Stream:
         self._require(self._state == "open", "stream_thinking")
         return ThinkingEvent(self.message_id, text)
 
-    def sources(self, sources: Sequence[dict[str, Any]]) -> Sources:
+    def sources(self, sources: Sequence[dict[str, Any]], used: int = 0) -> Sources:
         self._require(self._state == "open" and not self.sources_sent, "stream_sources")
         self.sources_sent = True
-        return Sources(self.message_id, sources)
+        return Sources(self.message_id, sources, used)
 
-    def end(self, reason: FinishReason, usage: Usage, grounded: Mapping[str, Any] | None = None) -> End:
+    def end(
+        self,
+        reason: FinishReason,
+        usage: Usage,
+        grounded: Mapping[str, Any] | None = None,
+        final_sources: Sequence[dict[str, Any]] = (),
+    ) -> End:
         """`grounded`: how much of the answer its evidence supports, if that is known."""
         self._require(self._state == "open" and self.sources_sent, "stream_end")
         self._state = "closed"
         first = None if self._first is None else round((self._first - self._begun) * 1000)
         took = round((self.clock() - self._begun) * 1000)
-        return End(self.message_id, self._tokens, took, reason, first, usage, grounded)
+        return End(self.message_id, self._tokens, took, reason, first, usage, grounded, final_sources)
 
     def error(self, error: RagError) -> ErrorEvent:
         self._require(self._state != "closed", "stream_error")

@@ -194,6 +194,7 @@ async def open_chat(
     )
     figures = figures or Figures()
     figures.beyond = lambda: engine.waiting
+    figures.drafts = lambda: (engine.drafted, engine.accepted)
     sessions = await asyncio.to_thread(Sessions, settings.data_dir / "sessions.sqlite", settings.session_minutes, clock)
     try:
         yield Chat(

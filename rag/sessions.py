@@ -12,6 +12,7 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ from .errors import RagError
 from .types import Turn
 
 T = TypeVar("T")
+
+LONGEST_TITLE = 80
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
@@ -30,14 +33,26 @@ CREATE TABLE IF NOT EXISTS sessions (session_id TEXT PRIMARY KEY, used REAL NOT 
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A conversation in a list. `used`: seconds since 1970; `title`: its first question, shortened, or ""."""
+
+    session_id: str
+    turns: int
+    used: float
+    title: str
+
+
 class Sessions:
     """All conversations of one data directory. `clock` gives wall-clock seconds, so that a restart can tell age.
+
+    `life`: seconds from the last use of one until it is forgotten.
 
     Raises `RagError` SETUP-003 if the file cannot be opened.
     """
 
     def __init__(self, path: Path, minutes: float, clock: Callable[[], float]) -> None:
-        self._life = minutes * 60
+        self.life = minutes * 60
         self._clock = clock
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="sessions")
@@ -73,8 +88,16 @@ class Sessions:
         await self._run(self._append, session_id, turn, replaces)
 
     async def look(self, session_id: str) -> tuple[list[Turn], float] | None:
-        """(the turns so far, seconds until they are forgotten), or None where there are none. Does not count as use."""
+        """(the turns so far, seconds until they are forgotten), or None if it is unknown. Does not count as use."""
         return await self._run(self._look, session_id)
+
+    async def create(self, session_id: str) -> bool:
+        """Know a conversation before its first turn. Counts as use of one that is known already: then False."""
+        return await self._run(self._create, session_id)
+
+    async def summaries(self, first: int, most: int) -> tuple[list[Summary], int]:
+        """(those from number `first` on, how many there are), the latest used first. Does not count as use."""
+        return await self._run(self._summaries, first, most)
 
     async def delete(self, session_id: str) -> bool:
         """Forget a conversation once an answer that is running in it has ended. False if there is none.
@@ -106,8 +129,29 @@ class Sessions:
 
     def _look(self, session_id: str) -> tuple[list[Turn], float] | None:
         row = self._db.execute("SELECT used FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
-        left = row[0] + self._life - self._clock() if row else -1
+        left = row[0] + self.life - self._clock() if row else -1
         return (self._read(session_id), left) if left >= 0 else None
+
+    def _create(self, session_id: str) -> bool:
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._forget_expired()
+            new = self._db.execute("INSERT OR IGNORE INTO sessions VALUES (?, 0)", (session_id,)).rowcount > 0
+            self._db.execute("UPDATE sessions SET used = ? WHERE session_id = ?", (self._clock(), session_id))
+            return new
+
+    def _summaries(self, first: int, most: int) -> tuple[list[Summary], int]:
+        alive = (self._clock() - self.life,)
+        with self._db:
+            self._db.execute("BEGIN")
+            rows = self._db.execute(
+                "SELECT session_id, (SELECT COUNT(*) FROM turns WHERE turns.session_id = sessions.session_id), used, "
+                "(SELECT question FROM turns WHERE turns.session_id = sessions.session_id ORDER BY number LIMIT 1) "
+                "FROM sessions WHERE used >= ? ORDER BY used DESC, session_id LIMIT ? OFFSET ?",
+                (*alive, most, first),
+            ).fetchall()
+            (total,) = self._db.execute("SELECT COUNT(*) FROM sessions WHERE used >= ?", alive).fetchone()
+        return [Summary(id, turns, used, _shortened(asked or "")) for id, turns, used, asked in rows], total
 
     def _delete(self, session_id: str) -> bool:
         with self._db:
@@ -145,11 +189,17 @@ class Sessions:
             )
 
     def _forget_expired(self) -> None:
-        oldest = self._clock() - self._life
+        oldest = self._clock() - self.life
         self._db.execute(
             "DELETE FROM turns WHERE session_id IN (SELECT session_id FROM sessions WHERE used < ?)", (oldest,)
         )
         self._db.execute("DELETE FROM sessions WHERE used < ?", (oldest,))
+
+
+def _shortened(question: str) -> str:
+    """On one line, and no longer than a title."""
+    line = " ".join(question.split())
+    return line if len(line) <= LONGEST_TITLE else line[: LONGEST_TITLE - 1].rstrip() + "…"
 
 
 def before(turns: Sequence[Turn], message_id: str) -> list[Turn]:

@@ -7,6 +7,8 @@ name: `data_dir` is `--data-dir` and `RAG_DATA_DIR`.
 from __future__ import annotations
 
 import contextlib
+import functools
+import ipaddress
 import os
 import re
 import stat
@@ -18,6 +20,7 @@ from typing import Any, Literal, cast, get_args
 from .errors import Lang, RagError
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 Choice = Literal["auto", "on", "off"]
 Answers = Literal["auto", "quote", "free"]
 KvChoice = Literal["auto", "f16", "q8_0", "mixed"]
@@ -39,6 +42,11 @@ class Settings:
 
     host: str
     port: int
+    trusted_proxies: str
+    tls_cert: str
+    tls_key: str
+    max_connections: int
+    rate_limit: int
     data_dir: Path
     models_dir: Path
     model: str
@@ -69,10 +77,15 @@ class Settings:
     allowed_origins: tuple[str, ...]
     offline: bool
     log_level: LogLevel
+    log_format: LogFormat
 
     def watched(self) -> list[Path]:
         """The watched folders."""
         return [Path(folder).expanduser().absolute() for folder in self.watch.split(os.pathsep) if folder]
+
+    def tls(self) -> tuple[Path, Path] | None:
+        """The files of certificate and key, if there are any."""
+        return (Path(self.tls_cert).expanduser(), Path(self.tls_key).expanduser()) if self.tls_cert else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,13 @@ _HERE = Path(__file__).resolve().parent.parent
 TABLE: tuple[Setting, ...] = (
     Setting("host", "127.0.0.1", "address to listen on"),
     Setting("port", 8000, "port to listen on; 0 takes a free one", 0, 65535),
+    Setting(
+        "trusted_proxies", "", "addresses or networks, separated by commas, whose X-Forwarded headers are believed"
+    ),
+    Setting("tls_cert", "", "certificate (PEM) for https and wss from this process; goes with --tls-key"),
+    Setting("tls_key", "", "private key (PEM, without a password) of the certificate"),
+    Setting("max_connections", 1000, "chat connections (sockets) at once", 1, 100_000),
+    Setting("rate_limit", 0, "questions of a client in a minute; 0: any number", 0, 1_000_000),
     Setting("data_dir", str(_HERE / "data"), "where documents, index and conversations are kept"),
     Setting("models_dir", str(_HERE / "models"), "where GGUF files are looked for"),
     Setting("model", "", "chat model, a GGUF file; otherwise the one in the models directory"),
@@ -139,6 +159,9 @@ TABLE: tuple[Setting, ...] = (
     Setting("allowed_origins", "", "other sites whose pages may use the server, such as https://a.example"),
     Setting("offline", False, "never use the network, not even to fetch the starter models"),
     Setting("log_level", "info", "debug, info, warning or error", allowed=get_args(LogLevel)),
+    Setting(
+        "log_format", "text", "text, or json: an object a line, and one for each request", allowed=get_args(LogFormat)
+    ),
 )
 
 
@@ -156,7 +179,23 @@ def load(flags: Mapping[str, str | bool | None], environ: Mapping[str, str] | No
     values["api_key"] = _keys(values["api_key"], values["api_key_file"])
     for name, form in (("allowed_hosts", HOST), ("allowed_origins", ORIGIN)):
         values[name] = _listed(name, values[name], form)
+    networks(values["trusted_proxies"])
+    for flag, given, other in (("--tls-cert", "tls_cert", "tls_key"), ("--tls-key", "tls_key", "tls_cert")):
+        if values[given] and not values[other]:
+            raise RagError("SETUP-006", name=flag, value=values[given], reason="rule:tls-both")
     return Settings(**values)
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@functools.cache
+def networks(listed: str) -> tuple[Network, ...]:
+    """The networks of a list with commas; a single address is one of its own. Raises `RagError` SETUP-006."""
+    try:
+        return tuple(ipaddress.ip_network(each.strip(), strict=False) for each in listed.split(",") if each.strip())
+    except ValueError as error:
+        raise RagError("SETUP-006", name="--trusted-proxies", value=listed, reason=str(error)) from None
 
 
 def terminal_lang(flags: Mapping[str, str | bool | None], environ: Mapping[str, str] | None = None) -> Lang:

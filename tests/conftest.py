@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -35,14 +36,18 @@ class Server:
     data_dir: Path
     lines: list[str] = field(default_factory=list)
     url: str = ""
+    certificate: Path | None = None
 
     @property
     def ws_url(self) -> str:
         return self.url.replace("http", "ws", 1) + "/chat-ws"
 
     def health(self) -> dict[str, Any]:
+        context = ssl.create_default_context(cafile=self.certificate) if self.certificate else None
+        if context:
+            context.check_hostname = False
         try:
-            with urllib.request.urlopen(self.url + "/health", timeout=10) as response:
+            with urllib.request.urlopen(self.url + "/health", timeout=10, context=context) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             return json.load(error)
@@ -51,7 +56,7 @@ class Server:
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self.process.poll() is None:
             if not self.url:
-                found = re.search(r"http://\S+", "".join(self.lines))
+                found = re.search(r"https?://\S+", "".join(self.lines))
                 self.url = found.group(0).rstrip(".") if found else ""
             elif self.health()["status"] != "loading":
                 return self
@@ -64,8 +69,17 @@ class Server:
         return self.process.wait(timeout=30)
 
 
-def start_server(data_dir: Path, models_dir: Path, arguments: Sequence[str] = (), wrap: Sequence[str] = ()) -> Server:
-    command = [*wrap, sys.executable, "-u", str(ROOT / "server.py"), "--port", "0", "--data-dir", str(data_dir)]
+PROGRAM = (sys.executable, "-u", str(ROOT / "server.py"))
+
+
+def start_server(
+    data_dir: Path,
+    models_dir: Path,
+    arguments: Sequence[str] = (),
+    wrap: Sequence[str] = (),
+    program: Sequence[str] = PROGRAM,
+) -> Server:
+    command = [*wrap, *program, "--port", "0", "--data-dir", str(data_dir)]
     command += ["--models-dir", str(models_dir), "--offline", *arguments]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
     process = subprocess.Popen(

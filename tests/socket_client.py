@@ -40,10 +40,10 @@ def until_last(socket: ClientConnection, message_ids: Iterable[str] = ()) -> lis
                 return events
 
 
-def ask(ws_url: str, content: str, session_id: str | None = None, query: str = "") -> list[Event]:
+def ask(ws_url: str, content: str, session_id: str | None = None, query: str = "", **options: Any) -> list[Event]:
     """One question on a connection of its own; all its events."""
     session_id = session_id or str(uuid.uuid4())
-    with open_socket(ws_url, session_id, query) as socket:
+    with open_socket(ws_url, session_id, query, **options) as socket:
         socket.send(message(session_id, content))
         return until_last(socket)
 

@@ -70,6 +70,21 @@ def read(answer: Answer, next_index: int = 0, *, early: bool = False, thinking: 
     return answer.read(next_index, early_sources=early, thinking=thinking)
 
 
+async def test_what_was_dropped_is_cancelled_and_not_kept(kept: Answers) -> None:
+    script, other = Script(), Script(id="other")
+    answer, reader = begin(kept, script), read(begin(kept, other))
+    assert (kept.running("s"), kept.running("else")) == (2, 0)
+    kept.drop(answer)
+    assert kept.find("s", "m") is None
+    assert kept.running("s") == 1
+    await until(lambda: answer.ended)
+    other.say()
+    assert isinstance((await rest(reader))[-1], End)
+    assert kept.running("s") == 0
+    kept.drop(answer)
+    assert len(kept) == 1
+
+
 async def rest(reader: Reader) -> list[Event]:
     events: list[Event] = []
     async with asyncio.timeout(PATIENCE):

@@ -31,7 +31,7 @@ async def test_what_the_browser_has_is_not_sent_again(client: Client) -> None:
     first = await client.get("/static/main.js")
     again = await client.get("/static/main.js", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status, await again.read()) == (304, b"")
-    other = await client.get("/static/socket.js", headers={"If-None-Match": first.headers["ETag"]})
+    other = await client.get("/static/client.js", headers={"If-None-Match": first.headers["ETag"]})
     assert other.status == 200
 
 

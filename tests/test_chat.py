@@ -568,6 +568,35 @@ async def test_sources_and_temperature_hold_for_that_question_alone(two: Rig) ->
     assert warm.seed != usual.seed
 
 
+async def test_a_question_may_want_a_shorter_or_a_longer_answer(rig: Rig) -> None:
+    for wanted in (7, None, 2_000):
+        await rig.answer(rig.question(id=f"m{wanted}", options=Options(max_tokens=wanted)))
+    assert [sampling.max_tokens for sampling in rig.generator.samplings] == [7, 512, 2_000]
+
+
+async def test_a_quotation_is_never_cut(rig: Rig) -> None:
+    asked = {"content": "what of the battery", "answers": "quote"}
+    whole, short = [said(await rig.answer(rig.question(**asked, options=Options(max_tokens=n)))) for n in (None, 1)]
+    assert short == whole
+    assert "“" in whole
+
+
+async def test_an_answer_tells_how_many_passages_it_is_made_from(rig: Rig) -> None:
+    for answers, used in (("free", 2), ("quote", 1)):
+        rig.store.passages["doc"] = [make_passage("The battery lasts two days.", 0), make_passage("battery of it", 1)]
+        question = rig.question("how long does the battery last", id=answers, early_sources=True, answers=answers)
+        found = next(event for event in await rig.answer(question) if isinstance(event, Sources))
+        assert (len(found.sources), found.used) == (2, used)
+
+
+async def test_the_end_knows_what_the_whole_answer_cites(rig: Rig) -> None:
+    events = await rig.answer(rig.question(early_sources=True))
+    early, end = sources(events), events[-1]
+    assert isinstance(end, End)
+    assert [source["metadata"]["cited"] for source in early] == [False, False]
+    assert [source["metadata"]["cited"] for source in end.final_sources] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("setting", "address", "wish", "asks_the_model"),
     [("free", "quote", "free", True), ("free", "", "quote", False), ("quote", "free", "auto", True)],

@@ -122,7 +122,7 @@ async def test_a_file_that_cannot_be_read_fails_with_its_reason(
         assert is_korean(states[-1]["error"]["message"]) == (lang == "ko")
 
 
-@pytest.mark.parametrize("body", [None, aiohttp.FormData({"other": "x"})])
+@pytest.mark.parametrize("body", [None, aiohttp.FormData({"other": "x"}, default_to_multipart=True)])
 async def test_a_request_without_files_is_told_so(parts: Parts, aiohttp_client: MakeClient, body: Any) -> None:
     client = await aiohttp_client(parts.app())
     response = await client.post("/documents?lang=en", data=body)
@@ -171,7 +171,7 @@ async def test_a_bad_search_names_the_field(
     parts: Parts, aiohttp_client: MakeClient, body: str, code: str, field: str
 ) -> None:
     client = await aiohttp_client(parts.app())
-    response = await client.post("/search", data=body)
+    response = await client.post("/search", data=body, headers={"Content-Type": "application/json"})
     error = await response.json()
     assert (response.status, error["error_code"]) == (400, code)
     assert f"'{field}'" in error["message"] or not field

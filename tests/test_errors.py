@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rag.errors import CATALOGUE, RULES, RagError, Row, Text
+from rag.catalogue import Row, Text
+from rag.errors import CATALOGUE, RagError
+from rag.rules import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [ROOT / "server.py", *(file for folder in ("rag", "web", "models") for file in (ROOT / folder).rglob("*.py"))]
@@ -39,7 +41,9 @@ def test_every_code_of_the_protocol_is_there(code: str) -> None:
 
 @pytest.mark.parametrize(("code", "row"), CATALOGUE.items())
 def test_both_languages_say_the_same(code: str, row: Row) -> None:
+    assert row.doors
     for text in (row.ko, row.en):
+        assert text.when.strip()
         assert text.message.strip()
         assert text.solutions
         assert all(line.strip() for line in text.solutions)

@@ -7,7 +7,9 @@ import contextlib
 import threading
 import time
 
-from rag.figures import POINTS, SECONDS, Figures, Series, free_memory, process_memory
+from rag.figures import POINTS, SECONDS, TICKS, WAITS, Distribution, Figures, Series, free_memory, process_memory
+from rag.protocol import End
+from rag.types import Usage
 from tests.fakes import Clock
 
 
@@ -38,12 +40,25 @@ def test_a_series_is_read_while_another_thread_writes() -> None:
 
 def test_the_speed_is_that_of_writing() -> None:
     figures = Figures(Clock())
-    figures.answered(tokens=41, first_token_ms=300, writing=2.0)
-    figures.answered(tokens=0, first_token_ms=None, writing=0.0)
+    figures.answered(End("m", 5, 2400, "stop", 300, Usage(100, 60, 41)), writing=2.0)
+    figures.answered(End("m", 0, 20, "cancelled", None, Usage()), writing=0.0)
     told = figures.told()
     assert told["tokens_per_second"] == {"unit": "tokens/s", "points": [[1_000_000.0, 20.0]]}
     assert told["first_token_ms"]["points"] == [[1_000_000.0, 300]]
-    assert (figures.answers, figures.tokens) == (2, 41)
+    figures.failed()
+    assert (figures.answers, figures.errors, figures.tokens) == (2, 1, 41)
+    assert figures.ends == {"stop": 1, "cancelled": 1, "error": 1}
+    assert (figures.prompt_tokens, figures.cached_tokens) == (100, 60)
+    assert (figures.first_token.sum, figures.first_token.counts[WAITS.index(0.5)]) == (0.3, 1)
+    assert (figures.whole_answer.sum, figures.speed.sum) == (2.42, 20)
+
+
+def test_a_distribution_counts_each_value_in_one_place() -> None:
+    values = Distribution((1.0, 2.0))
+    for value in (0.5, 1.0, 1.5, 2.5, 100.0):
+        values.add(value)
+    assert values.counts == [2, 1, 2], "a bound belongs to what is below it"
+    assert values.sum == 105.5
 
 
 def test_questions_wait_for_their_session_or_for_the_model() -> None:
@@ -75,3 +90,5 @@ async def test_the_process_is_sampled_and_a_blocked_loop_shows() -> None:
         await task
     assert (figures.series["loop_lag_ms"].last or 0) > 50
     assert figures.series["queue"].last == 0
+    assert figures.lag.sum > 0.05
+    assert sum(figures.lag.counts) >= TICKS

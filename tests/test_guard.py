@@ -57,7 +57,7 @@ def test_guesses_wait_ever_longer_and_even_the_right_key_waits_with_them(door: G
         with pytest.raises(RagError) as refused:
             # The first few do not wait at all.
             door.check(KEY, "10.0.0.1")
-            raise RagError("RATE-001", seconds=0)
+            raise RagError("RATE-002", seconds=0)
         waits.append(refused.value.data["seconds"])
         clock.now += waits[-1]
     assert waits == [0] * (FREE - 1) + [1, 2, 4, 8, 16, 32, 64, 64, 64, 64]
@@ -67,7 +67,7 @@ def test_guesses_wait_ever_longer_and_even_the_right_key_waits_with_them(door: G
 def test_who_guesses_does_not_keep_others_out_and_is_forgotten_after_a_while(door: Guard, clock: Clock) -> None:
     for number in range(FREE):
         outcome(door, f"guess {number}")
-    assert outcome(door, KEY) == "RATE-001"
+    assert outcome(door, KEY) == "RATE-002"
     assert outcome(door, KEY, "10.0.0.2") == "in"
     clock.now += guard.FORGOTTEN + 1
     for number in range(FREE - 1):
@@ -84,7 +84,7 @@ def test_a_program_with_one_wrong_key_keeps_nobody_behind_its_address_out(door: 
 def test_a_network_of_addresses_counts_as_one_client(door: Guard) -> None:
     for number in range(FREE):
         outcome(door, f"guess {number}", f"2001:db8::{number}")
-    assert outcome(door, KEY, "2001:db8::ffff") == "RATE-001"
+    assert outcome(door, KEY, "2001:db8::ffff") == "RATE-002"
     assert outcome(door, KEY, "2001:db8:0:1::1") == "in"
     assert outcome(door, KEY, "not an address") == "in"
 

@@ -17,10 +17,14 @@ PROJECT = [ROOT / "server.py", *(file for folder in ("rag", "web") for file in (
 
 # What each module of rag/ may import from rag/. `service` puts the parts together, and `doctor` looks at them all.
 ARROWS: dict[str, set[str]] = {
-    "errors": set(),
+    "catalogue": set(),
+    "rules": set(),
+    "errors": {"catalogue", "rules"},
     "types": set(),
     "jsonfile": set(),
-    "figures": set(),
+    "figures": {"protocol", "errors", "types"},
+    "rate": set(),
+    "logs": {"errors"},
     "slots": set(),
     "ranking": set(),
     "drafting": set(),
@@ -42,7 +46,7 @@ ARROWS: dict[str, set[str]] = {
     "listing": {"types"},
     "store": {"table", "former", "rows", "listing", "ranking", "errors", "types"},
     "loaders": {"errors", "types"},
-    "parsing": {"loaders", "errors", "types"},
+    "parsing": {"loaders", "logs", "errors", "types"},
     "chunking": {"types"},
     "neighbours": set(),
     "retrieval": {"neighbours", "errors", "types"},

@@ -31,12 +31,12 @@ async def test_every_http_error_has_the_same_body(
     response = await client.request(method, path, headers={"Accept-Language": lang})
     body = await response.json()
     assert (response.status, body["error_code"]) == (status, code)
-    assert body.keys() == {"error_code", "message", "solutions"}
+    assert body.keys() == {"error_code", "message", "solutions", "request_id"}
     assert ("Allow" in response.headers) == (status == 405)
 
 
 async def test_a_body_that_is_too_large_is_refused(client: Client) -> None:
-    response = await client.post("/search", data=b"x" * (2 << 20))
+    response = await client.post("/search", data=b"x" * (2 << 20), headers={"Content-Type": "application/json"})
     assert (response.status, (await response.json())["error_code"]) == (413, "HTTP-413")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import pytest
 
+from web import guidebook
 from web.assets import STATIC
 from web.pages import GUIDES
 
@@ -74,3 +76,28 @@ async def test_the_page_is_sent_compressed_to_who_can_read_it(client: Client) ->
         response = await client.get("/", headers={"Accept-Encoding": encoding})
         assert response.headers.get("Content-Encoding", "identity") == encoding
         assert "</html>" in await response.text()
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+async def test_guides_link_to_each_other_in_the_same_language_and_to_headings_that_are_there(
+    client: Client, lang: str
+) -> None:
+    ids = {}
+    for slug in SLUGS:
+        text = await (await client.get(f"/guides/{slug}?lang={lang}")).text()
+        ids[slug] = (set(re.findall(r'id="([^"]+)"', text)), re.findall(r'<a [^>]*href="([^"]+)"', text))
+        assert len(re.findall("<h1>", text)) == 1
+    for slug, (own, links) in ids.items():
+        for link in links:
+            path, _, anchor = unquote(link).partition("#")
+            found = re.fullmatch(r"(?:\.\./guides/)?(\d[\w-]+)\?lang=(..)", path)
+            assert not path.endswith(".md"), link
+            assert not found or found[1] == slug or found[2] == lang, link
+            assert not anchor or anchor in (ids[found[1]][0] if found else own), f"{slug}: {link}"
+
+
+def test_what_a_guide_says_is_no_html() -> None:
+    made = guidebook.render("# Title\n\n## One `--flag` & <b>\n\n<script>x</script>\n", "en")
+    assert "<script" not in made.html
+    assert made.contents == (guidebook.Heading("one---flag--b", "One --flag & <b>"),)
+    assert 'id="one---flag--b"' in made.html

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from rag.errors import RULES, Lang, RagError
+from rag.errors import Lang, RagError
 from rag.protocol import (
     Cancel,
     ClientMessage,
@@ -18,16 +20,23 @@ from rag.protocol import (
     OutOfOrder,
     Resume,
     Stream,
+    chat_request,
     check_session_id,
+    load_object,
     message_id_of,
     parse,
     preferred_lang,
     source_of,
+    timestamp,
+    to_sse,
     to_ws,
 )
+from rag.rules import RULES
 from rag.types import Usage
 from tests.fakes import Clock, make_passage
+from tests.sse_client import events_in
 
+steady = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 DEEP = "[" * 100_000 + "]" * 100_000
 
 
@@ -447,20 +456,23 @@ def test_started_tells_whether_anything_was_begun() -> None:
 
 
 def test_options_are_taken_and_what_is_not_given_is_left_to_the_server() -> None:
-    options = {"temperature": 1, "sources": 20, "answers": "auto", "documents": ["a", "b"], "unknown": {}}
+    options = {"temperature": 1, "max_tokens": 1 << 20, "sources": 20, "answers": "auto", "documents": ["a", "b"]}
+    options["unknown"] = {}
     message = parse(frame(options=options), "s")
     assert isinstance(message, ClientMessage)
-    assert message.options == Options(temperature=1.0, sources=20, answers="auto", documents=("a", "b"))
+    same = Options(temperature=1.0, max_tokens=1 << 20, sources=20, answers="auto", documents=("a", "b"))
+    assert message.options == same
     for nothing in ({}, {"temperature": None, "documents": None}):
-        same = parse(frame(options=nothing), "s")
-        assert isinstance(same, ClientMessage)
-        assert same.options == Options()
+        usual = parse(frame(options=nothing), "s")
+        assert isinstance(usual, ClientMessage)
+        assert usual.options == Options()
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         *(("temperature", bad) for bad in (-0.1, 2.1, "1", True, [], float("nan"), float("inf"))),
+        *(("max_tokens", bad) for bad in (0, -1, (1 << 20) + 1, 5.0, "5", True, [])),
         *(("sources", bad) for bad in (0, 21, 5.0, "5", True, [])),
         *(("answers", bad) for bad in ("", "quoted", 1, True, [])),
         *(("documents", bad) for bad in ([], "a", {"a": 1}, [1], [None], [""], ["a" * 129], ["a"] * 101, ["\ud800"])),
@@ -469,9 +481,137 @@ def test_options_are_taken_and_what_is_not_given_is_left_to_the_server() -> None
 )
 def test_an_option_of_another_kind_is_refused_by_name(name: str, value: object) -> None:
     field, rule = refusal(frame(options={name: value}))
-    assert (field, rule) == (f"options.{name}", f"rule:{name}")
+    assert (field, rule) == (f"options.{name}", f"rule:{name.replace('_', '-')}")
 
 
 @pytest.mark.parametrize("value", [[], "quote", 1, True], ids=repr)
 def test_options_are_an_object(value: object) -> None:
     assert refusal(frame(options=value)) == ("options", "rule:options")
+
+
+# A question over HTTP.
+
+
+def request_error(data: dict[str, Any]) -> RagError:
+    with pytest.raises(RagError) as caught:
+        chat_request(data)
+    return caught.value
+
+
+def test_a_request_needs_a_message_alone() -> None:
+    for more in ({}, {"session_id": None, "options": None}, {"stream": True, "message_id": 5}):
+        request = chat_request({"message": " 질문? "} | more)
+        assert (request.message, request.session_id, request.options) == (" 질문? ", None, None)
+    whole = chat_request({"message": "a", "session_id": "a.b:c-d_e", "options": {"max_tokens": 9}})
+    assert (whole.session_id, whole.options) == ("a.b:c-d_e", Options(max_tokens=9))
+
+
+def test_a_session_of_another_form_is_session_001_and_of_another_type_ws_002() -> None:
+    for bad in ("", "a b", "x" * 129, "세션", "\ud800"):
+        assert request_error({"message": "a", "session_id": bad}).code == "SESSION-001"
+    for wrong in (5, True, ["a"], {}):
+        error = request_error({"message": "a", "session_id": wrong})
+        assert (error.data["field"], error.data["rule"]) == ("session_id", "rule:string")
+
+
+texts = st.text(st.characters(exclude_categories=()), max_size=20) | st.sampled_from(
+    ["x" * 10_000, "가" * 10_001, " \n", "🙂"]
+)
+values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+wishes = st.dictionaries(
+    st.sampled_from(["temperature", "max_tokens", "sources", "answers", "documents"]) | texts, values
+)
+
+
+@steady
+@given(
+    st.dictionaries(st.sampled_from(["message", "session_id", "options"]) | texts, values | wishes)
+    | st.fixed_dictionaries({"message": texts}, optional={"session_id": texts, "options": wishes})
+)
+def test_whatever_is_asked_is_either_kept_by_the_rules_or_refused_in_words(data: dict[str, Any]) -> None:
+    data = load_object(json.dumps(data))
+    refused = None
+    try:
+        request = chat_request(data)
+    except RagError as error:
+        refused = error
+    if refused:
+        assert refused.code in ("WS-002-VALIDATION_ERROR", "SESSION-001")
+        assert refused.data.get("rule", "rule:id") in RULES
+        for lang in ("ko", "en"):
+            json.dumps(refused.body(lang), ensure_ascii=False).encode()  # type: ignore[arg-type]
+    else:
+        assert request.message == data["message"]
+        assert 1 <= len(request.message) <= 10_000
+        assert request.message.strip()
+        request.message.encode()
+        assert request.session_id == data.get("session_id")
+        assert (request.options is None) == (data.get("options") is None)
+
+
+# Server-sent events.
+
+
+def told(*events: Any, lang: Lang = "ko") -> list[dict[str, Any]]:
+    return events_in("".join(to_sse(event, "s", lang) for event in events))
+
+
+def test_the_events_of_an_answer_have_the_shape_of_the_protocol() -> None:
+    clock = Clock()
+    made = stream(clock)
+    begin = made.start()
+    parts = [source_of(make_passage(text, number)) for number, text in ((0, "a"), (0, "b"), (1, "c"))]
+    clock.advance(2.5)
+    events = [begin, made.sources(parts, 1), made.thinking("hm"), made.token("답"), made.token("\n\nb")]
+    events.append(made.end("stop", Usage(10, 4, 2), None, parts[:1]))
+    ids = {"session_id": "s", "message_id": "m"}
+    assert told(*events) == [
+        # Two quotes are of one passage.
+        {"event": "metadata", **ids, "search_results": 2, "ranked_results": 1, "sources": parts},
+        {"event": "chunk", "data": "답", "chunk_index": 0},
+        {"event": "chunk", "data": "\n\nb", "chunk_index": 1},
+        {
+            "event": "done",
+            **ids,
+            "total_chunks": 2,
+            "tokens_used": 12,
+            "processing_time": 2.5,
+            "sources": parts[:1],
+        },
+    ]
+
+
+@pytest.mark.parametrize("lang", ["ko", "en"])
+def test_an_error_on_the_stream_has_a_suggestion(lang: Lang) -> None:
+    error = RagError("GEN-001", seconds=3)
+    body = error.body(lang)
+    assert told(stream().error(error), lang=lang) == [{"event": "error", **body, "suggestion": body["solutions"][0]}]
+
+
+@steady
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_is_one_line_of_data(text: str) -> None:
+    made = stream()
+    made.start()
+    event = made.token(text)
+    assert told(event) == [{"event": "chunk", "data": text, "chunk_index": 0}]
+    # No sign that ends a line for a client may stand within one.
+    assert to_sse(event, "s", "ko").count("\n") == 3
+    assert "\r" not in to_sse(event, "s", "ko")
+
+
+def test_the_socket_does_not_tell_what_is_for_http() -> None:
+    made = stream()
+    made.start()
+    source = source_of(make_passage("a"))
+    assert list(sent(made.sources([source], 1))) == ["type", "message_id", "sources"]
+    assert "final_sources" not in sent(made.end("stop", Usage(), None, [source]))
+
+
+def test_a_time_is_told_in_utc_with_milliseconds() -> None:
+    assert timestamp(0) == "1970-01-01T00:00:00.000Z"
+    assert timestamp(1_768_567_496.789) == "2026-01-16T12:44:56.789Z"

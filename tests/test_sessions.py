@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import sqlite3
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from yarl import URL
 
 from rag.errors import RagError
-from rag.sessions import Sessions, before
+from rag.protocol import timestamp
+from rag.sessions import Sessions, Summary, before
 from rag.types import Turn
 from tests.app_client import Client, Parts, converse
 from tests.fakes import Clock, make_turn, until
@@ -184,6 +186,75 @@ async def test_looking_is_no_use(sessions: Sessions, clock: Clock) -> None:
     clock.advance(2 * MINUTE)
     assert await sessions.look("a") is None
     assert await sessions.turns("a") == []
+
+
+async def test_a_session_that_was_just_made_is_known_and_empty(sessions: Sessions, clock: Clock) -> None:
+    assert await sessions.create("a")
+    assert await sessions.look("a") == ([], 30 * MINUTE)
+    clock.advance(30 * MINUTE)
+    assert await sessions.look("a") == ([], 0)
+    clock.advance(1)
+    assert await sessions.look("a") is None
+    assert await sessions.create("a")
+
+
+async def test_making_a_session_that_is_known_is_use_of_it(sessions: Sessions, clock: Clock) -> None:
+    await sessions.append("a", make_turn(1))
+    clock.advance(20 * MINUTE)
+    assert not await sessions.create("a")
+    assert await sessions.look("a") == ([make_turn(1)], 30 * MINUTE)
+
+
+async def test_sessions_are_listed_the_latest_used_first(reopen: Open, clock: Clock) -> None:
+    sessions = await reopen()
+    assert await sessions.summaries(0, 10) == ([], 0)
+    for id, count in (("a", 1), ("b", 3), ("c", 0), ("d", 1)):
+        clock.advance(MINUTE)
+        await sessions.create(id)
+        for number in range(count):
+            await sessions.append(id, make_turn(number))
+    begun = clock()
+    clock.advance(MINUTE)
+    await sessions.append("a", make_turn(5))
+    sessions = await reopen()
+    listed, total = await sessions.summaries(0, 10)
+    assert total == 4
+    assert listed == [
+        Summary("a", 2, begun + MINUTE, "question0"),
+        Summary("d", 1, begun, "question0"),
+        Summary("c", 0, begun - MINUTE, ""),
+        Summary("b", 3, begun - 2 * MINUTE, "question0"),
+    ]
+    assert await sessions.summaries(1, 2) == (listed[1:3], 4)
+    assert await sessions.summaries(4, 2) == ([], 4)
+
+
+async def test_what_has_expired_or_was_deleted_is_not_listed_and_listing_is_no_use(
+    sessions: Sessions, clock: Clock
+) -> None:
+    await sessions.append("a", make_turn(1))
+    clock.advance(20 * MINUTE)
+    await sessions.append("b", make_turn(2))
+    await sessions.create("c")
+    await sessions.delete("c")
+    assert (await sessions.summaries(0, 10))[1] == 2
+    clock.advance(11 * MINUTE)
+    listed, total = await sessions.summaries(0, 10)
+    assert ([summary.session_id for summary in listed], total) == (["b"], 1)
+
+
+@pytest.mark.parametrize(
+    ("question", "title"),
+    [
+        (" two\n lines ", "two lines"),
+        ("가" * 80, "가" * 80),
+        ("ab " * 40, "ab " * 26 + "a…"),
+        ("🙂" * 81, "🙂" * 79 + "…"),
+    ],
+)
+async def test_a_title_is_the_first_question_on_one_line(sessions: Sessions, question: str, title: str) -> None:
+    await sessions.append("a", Turn("m", question, "A"))
+    assert (await sessions.summaries(0, 1))[0][0].title == title
 
 
 async def test_deleting_forgets_one_session_and_says_whether_there_was_one(sessions: Sessions) -> None:
@@ -368,3 +439,69 @@ async def test_deleting_ends_an_answer_that_nobody_reads(parts: Parts, client: C
     hold.set()
     assert (await asyncio.wait_for(deletion, 10)).status == 204
     assert (await client.get("/sessions/s")).status == 404
+
+
+async def test_a_session_is_made_over_http_and_then_talked_in(client: Client) -> None:
+    response = await client.post("/sessions")
+    body = await response.json()
+    assert (response.status, body.keys()) == (201, {"session_id", "expires_in"})
+    assert uuid.UUID(body["session_id"]).version == 4
+    assert body["expires_in"] == 30 * MINUTE
+    known = await (await client.get(f"/sessions/{body['session_id']}")).json()
+    assert known == {"session_id": body["session_id"], "turns": [], "expires_in": 30 * MINUTE}
+    await converse(client, "what is the answer", session_id=body["session_id"])
+    assert len((await (await client.get(f"/sessions/{body['session_id']}")).json())["turns"]) == 1
+
+
+async def test_a_session_may_be_named_and_made_twice(parts: Parts, client: Client) -> None:
+    assert uuid.UUID((await (await client.post("/sessions", json={"session_id": None})).json())["session_id"])
+    for status in (201, 200):
+        response = await client.post("/sessions", json={"session_id": "mine", "more": 1})
+        assert (response.status, (await response.json())["session_id"]) == (status, "mine")
+        parts.clock.advance(MINUTE)
+    assert (await client.delete("/sessions/mine")).status == 204
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ('{"session_id": "a b"}', 400, "SESSION-001"),
+        ('{"session_id": ""}', 400, "SESSION-001"),
+        ('{"session_id": 5}', 400, "WS-002-VALIDATION_ERROR"),
+        ("[]", 400, "WS-001-INVALID_JSON"),
+        ("{", 400, "WS-001-INVALID_JSON"),
+    ],
+)
+async def test_a_session_that_cannot_be_made_is_refused(client: Client, body: str, status: int, code: str) -> None:
+    response = await client.post("/sessions", data=body, headers={"Content-Type": "application/json"})
+    assert (response.status, (await response.json())["error_code"]) == (status, code)
+    other = await client.post("/sessions", data=body, headers={"Content-Type": "text/plain"})
+    assert (other.status, (await other.json())["error_code"]) == (415, "HTTP-415")
+
+
+async def test_sessions_are_listed_over_http(parts: Parts, client: Client) -> None:
+    for id in ("a", "b", "c"):
+        parts.clock.advance(MINUTE)
+        await converse(client, f"what is the answer to {id}?", session_id=id)
+    await client.post("/sessions", json={"session_id": "new"})
+    response = await client.get("/sessions")
+    assert response.headers["Cache-Control"] == "no-store"
+    body = await response.json()
+    assert body["total"] == 4
+    assert [row["session_id"] for row in body["sessions"]] == ["c", "new", "b", "a"]
+    assert body["sessions"][0] == {
+        "session_id": "c",
+        "turns": 1,
+        "used": timestamp(parts.clock()),
+        "title": "what is the answer to c?",
+    }
+    page = await (await client.get("/sessions?page=2&page_size=3")).json()
+    assert page == {"sessions": body["sessions"][3:], "total": 4}
+
+
+@pytest.mark.parametrize("query", ["page=0", "page=x", "page_size=0", "page_size=201", "page=1000001"])
+async def test_a_page_that_cannot_be_is_refused(client: Client, query: str) -> None:
+    response = await client.get(f"/sessions?{query}")
+    body = await response.json()
+    assert (response.status, body["error_code"]) == (400, "WS-002-VALIDATION_ERROR")
+    assert f"'{query.split('=')[0]}'" in body["message"]

@@ -60,6 +60,12 @@ def test_every_default_is_itself_valid(setting: Setting) -> None:
         ("lang", "de"),
         ("log_level", "loud"),
         ("offline", "maybe"),
+        ("trusted_proxies", "127.0.0.1,proxy"),
+        ("trusted_proxies", "10.0.0.0/33"),
+        ("tls_cert", "cert.pem"),
+        ("tls_key", "key.pem"),
+        ("max_connections", "0"),
+        ("rate_limit", "-1"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:

@@ -14,12 +14,28 @@ from aiohttp import web
 
 from rag.answers import Answers
 from rag.errors import RagError
+from rag.rate import Limit
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
 
-from . import assets, auth, chat_ws, documents, jobs, middleware, ops, pages, search, sessions
+from . import (
+    assets,
+    auth,
+    chat_http,
+    chat_ws,
+    documents,
+    jobs,
+    metrics,
+    middleware,
+    openapi,
+    ops,
+    pages,
+    request_id,
+    search,
+    sessions,
+)
 from .guard import Guard
-from .keys import ANSWERS, CLOSING, GUARD, SETTINGS, SOCKETS, STATE, VERSION
+from .keys import ANSWERS, CLOSING, GUARD, LIMIT, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -34,9 +50,8 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
     With a `state` of ready parts, which stay the caller's, nothing is loaded.
     """
-    app = web.Application(
-        middlewares=[middleware.errors, middleware.own_address, auth.key_needed], client_max_size=MAX_BODY
-    )
+    doors = [middleware.own_address, auth.key_needed, openapi.accepted_type]
+    app = web.Application(middlewares=[request_id.identify, middleware.errors, *doors], client_max_size=MAX_BODY)
     app[SETTINGS] = settings
     app[GUARD] = Guard(settings.api_key)
     app[STATE] = state or State(
@@ -47,6 +62,8 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     app[SOCKETS] = set()
     app[CLOSING] = asyncio.Event()
     app[ANSWERS] = Answers()
+    app[LIMIT] = Limit(settings.rate_limit, time.monotonic)
+    app[metrics.METRICS] = metrics.Metrics(app[STATE], version, app[SOCKETS])
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True)
     app.add_routes(
         [
@@ -54,6 +71,10 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/guides", pages.guides),
             web.get("/guides/{slug}", pages.guide),
             web.get("/chat-ws", chat_ws.chat_ws),
+            web.post("/chat", chat_http.chat),
+            web.post("/chat/stream", chat_http.stream),
+            web.post("/sessions", sessions.create),
+            web.get("/sessions", sessions.list_sessions),
             web.get("/sessions/{id}", sessions.session),
             web.delete("/sessions/{id}", sessions.delete),
             web.post("/search", search.search),
@@ -74,10 +95,14 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.post("/logout", auth.log_out),
             web.get("/health", ops.health),
             web.get("/stats", ops.stats),
+            web.get("/openapi.json", openapi.openapi),
+            web.get("/metrics", metrics.metrics),
             web.get("/static/{path:.*}", assets.asset),
         ]
     )
-    app.on_response_prepare.extend([middleware.security_headers, middleware.cross_origin])
+    app.on_response_prepare.extend(
+        [middleware.security_headers, middleware.cross_origin, request_id.tell, metrics.count_request]
+    )
     app.on_shutdown.extend([chat_ws.close_all, jobs.end_streams])
     app.cleanup_ctx.append(_sampling)
     if state is None:

@@ -10,29 +10,21 @@ from aiohttp import web
 
 from rag.errors import RagError
 
+from .forwarded import client_of, host_of, is_secure
 from .guard import LOGIN_LIFE
 from .keys import GUARD
 from .middleware import Handler, error_headers, foreign_origin, lang_of
 
 # Of these, GET and what a browser needs to log in.
 OPEN = {("GET", "/health"), ("GET", "/login"), ("POST", "/login"), ("GET", "/static/{path}")}
+_PORT = re.compile(r":(\d+)$", re.ASCII)
 # An address below the application, as a browser takes it: neither another host nor a scheme.
 _NEXT = re.compile(r"\./[\x21-\x5b\x5d-\x7e]*")
 
 
-def client_of(request: web.Request) -> str:
-    """The address of the client."""
-    return request.remote or ""
-
-
-def is_secure(request: web.Request) -> bool:
-    """Whether the client came by TLS."""
-    return request.secure
-
-
 @web.middleware
 async def key_needed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Raises `RagError` AUTH-001 without a key, AUTH-002 with a wrong one, RATE-001 after too many of these.
+    """Raises `RagError` AUTH-001 without a key, AUTH-002 with a wrong one, RATE-002 after too many of these.
 
     A browser that opens a page without a login is led to the login.
     """
@@ -148,7 +140,8 @@ def _local(way: str) -> str:
 
 def _cookie_name(request: web.Request) -> str:
     """Browsers share cookies between the ports of a host, so that two servers need two names."""
-    return f"rag_login_{request.url.port}"
+    port = _PORT.search(host_of(request))
+    return f"rag_login_{port[1]}" if port else "rag_login"
 
 
 def _token_of(request: web.Request) -> str:

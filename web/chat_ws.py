@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from rag import logs
 from rag.answers import Answer, Answers, Reader
 from rag.chat import Mode, Question
 from rag.errors import Lang, RagError
@@ -21,6 +22,7 @@ from rag.protocol import (
     UNKNOWN_ID,
     Cancel,
     ClientMessage,
+    End,
     ErrorEvent,
     Event,
     Resume,
@@ -31,8 +33,11 @@ from rag.protocol import (
     to_ws,
 )
 
-from .keys import ANSWERS, SOCKETS, STATE
+from . import rate
+from .keys import ANSWERS, SETTINGS, SOCKETS, STATE
+from .metrics import METRICS, count_error
 from .middleware import lang_of
+from .request_id import note
 from .state import State
 
 MAX_WAITING = 4
@@ -48,25 +53,28 @@ log = logging.getLogger(__name__)
 
 async def chat_ws(request: web.Request) -> web.WebSocketResponse:
     session_id = check_session_id(request.query.get("session_id"))
+    sockets, most = request.app[SOCKETS], request.app[SETTINGS].max_connections
+    if len(sockets) >= most:
+        raise RagError("WS-004-TOO_MANY_CONNECTIONS", limit=most)
     # One byte more than is allowed: the library refuses a frame that reaches its limit.
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MAX_FRAME + 1, compress=False)
-    await socket.prepare(request)
-    connection = Connection(
-        socket=socket,
-        request=request,
-        state=request.app[STATE],
-        answers=request.app[ANSWERS],
-        session_id=session_id,
-        lang=lang_of(request),
-        early_sources=request.query.get("sources") == "early",
-        thinking=request.query.get("thinking") == "show",
-        mode=_mode_of(request.query.get("answers")),
-    )
-    request.app[SOCKETS].add(socket)
+    sockets.add(socket)
     try:
+        await socket.prepare(request)
+        connection = Connection(
+            socket=socket,
+            request=request,
+            state=request.app[STATE],
+            answers=request.app[ANSWERS],
+            session_id=session_id,
+            lang=lang_of(request),
+            early_sources=request.query.get("sources") == "early",
+            thinking=request.query.get("thinking") == "show",
+            mode=_mode_of(request.query.get("answers")),
+        )
         await connection.serve()
     finally:
-        request.app[SOCKETS].discard(socket)
+        sockets.discard(socket)
     return socket
 
 
@@ -114,8 +122,10 @@ class Connection:
     # The reader.
 
     def _take(self, frame: str) -> None:
+        kind = "invalid"
         try:
             message = parse(frame, self.session_id)
+            kind = message.type
             if isinstance(message, Cancel):
                 if answer := self.answers.find(self.session_id, message.message_id):
                     answer.cancel()
@@ -125,6 +135,8 @@ class Connection:
                 self._ask(message)
         except RagError as error:
             self._refuse(message_id_of(frame), error)
+        finally:
+            self.request.app[METRICS].frames[kind] += 1
 
     def _ask(self, message: ClientMessage) -> None:
         self._refuse_twice(message.message_id)
@@ -141,10 +153,12 @@ class Connection:
         # One is being answered, or will be as soon as the writer has its turn.
         if len(asked) > MAX_WAITING:
             raise RagError("GEN-004", seconds=10 * len(asked))
+        rate.check(self.request)
         stream = Stream(message.message_id, self.session_id, time.monotonic)
         how = (self.early_sources, self.thinking, self.mode, message.replaces, message.options)
         question = Question(message.content, stream, threading.Event(), *how)
-        self._read(self.answers.begin(question, chat.answer(question)), 0)
+        with logs.bound(message_id=message.message_id):
+            self._read(self.answers.begin(question, chat.answer(question)), 0)
 
     def _resume(self, message: Resume) -> None:
         self._refuse_twice(message.message_id)
@@ -184,6 +198,7 @@ class Connection:
                 item = self._waiting.popleft()
                 if isinstance(item, ErrorEvent):
                     await self._send(item)
+                    self._note(item)
                 else:
                     await self._tell(item)
         except (ConnectionError, TimeoutError):
@@ -191,19 +206,31 @@ class Connection:
             if self.request.transport is not None:
                 self.request.transport.abort()
         except Exception:
-            log.exception("the socket of session %s failed", self.session_id)
+            log.exception("a socket failed")
             await self._close(WSCloseCode.INTERNAL_ERROR)
 
     async def _tell(self, reader: Reader) -> None:
         self._telling = reader
+        last: Event | None = None
         try:
             while events := await reader.more():
                 for event in events:
                     await self._send(event)
+                last = events[-1]
             self._told.add(reader.answer)
+            self._note(last)
         finally:
             self._telling = None
             reader.close()
+
+    def _note(self, last: Event | None) -> None:
+        """A message has had its last event."""
+        if isinstance(last, ErrorEvent):
+            count_error(self.request, last.error.code)
+            note(self.request, "message", message_id=last.message_id, error_code=last.error.code)
+        elif isinstance(last, End):
+            ended = {"finish_reason": last.finish_reason, "ms": last.processing_time_ms, "tokens": last.total_tokens}
+            note(self.request, "message", message_id=last.message_id, **ended)
 
     async def _send(self, event: Event) -> None:
         async with asyncio.timeout(SEND_TIMEOUT):

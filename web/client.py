@@ -18,6 +18,8 @@ from rag.errors import Lang, RagError
 from rag.incoming import ENDED
 from rag.terminal import Refused
 
+from .tls import client_context
+
 PAGE = 200
 # Seconds between two looks at a server that is loading.
 LOOK = 0.5
@@ -27,18 +29,21 @@ class Client:
     """A `rag.examiner.Door`, and more: a client of one server, with its errors in `lang`.
 
     It is asked for `answers` of that kind: quote, free, or anything else for what the server is set to.
-    `key`: for a server that asks for one. Raises `Refused` for what the server refuses.
+    `certificate` (PEM) is that of a server with TLS, which is trusted without anybody's word for it.
+    `key` is for a server that asks for one. Raises `Refused` for what the server refuses.
     """
 
-    def __init__(self, url: str, lang: Lang, answers: str = "", key: str = "") -> None:
-        self._url = url
+    def __init__(self, url: str, lang: Lang, answers: str = "", certificate: str = "", key: str = "") -> None:
+        self.url = url
         self._lang = lang
         self._answers = answers
+        self._certificate = certificate
         self._headers = {"Accept-Language": lang} | ({"X-API-Key": key} if key else {})
 
     async def __aenter__(self) -> Client:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        self._http = aiohttp.ClientSession(self._url, timeout=timeout, headers=self._headers)
+        connector = aiohttp.TCPConnector(ssl=client_context(self._certificate) if self._certificate else True)
+        self._http = aiohttp.ClientSession(self.url, connector=connector, timeout=timeout, headers=self._headers)
         return self
 
     async def __aexit__(
@@ -58,7 +63,7 @@ class Client:
                     yield event
                     if event["type"] in ("stream_end", "stream_error"):
                         return
-        raise RagError("SETUP-007", url=self._url, file=question)
+        raise RagError("SETUP-007", url=self.url, file=question)
 
     async def search(self, query: str, k: int) -> Sequence[dict[str, Any]]:
         body = await self._body(self._http.post("/search", json={"query": query, "k": k}))
@@ -108,7 +113,7 @@ class Client:
             async for state in self._states(body["jobs"][0]["id"]):
                 yield state
         except aiohttp.ClientError:
-            raise RagError("SETUP-007", url=self._url, file=source) from None
+            raise RagError("SETUP-007", url=self.url, file=source) from None
         except OSError:
             raise RagError("DOC-008", file=str(path)) from None
 

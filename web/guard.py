@@ -47,7 +47,7 @@ class Guard:
         return bool(self._keys)
 
     def check(self, key: str, address: str) -> None:
-        """Raises `RagError` AUTH-002 for a wrong key, and RATE-001 without a look after too many of them."""
+        """Raises `RagError` AUTH-002 for a wrong key, and RATE-002 without a look after too many of them."""
         digest = _digest(key)
         self._attempts.check(address)
         # All are compared, so that the time tells nothing.
@@ -91,11 +91,11 @@ class Attempts:
         return len(self._records)
 
     def check(self, address: str) -> None:
-        """Raises `RagError` RATE-001 while the address has to wait."""
+        """Raises `RagError` RATE-002 while the address has to wait."""
         record = self._records.get(_network(address))
         left = record.until - self._clock() if record else 0.0
         if left > 0:
-            raise RagError("RATE-001", seconds=math.ceil(left))
+            raise RagError("RATE-002", seconds=math.ceil(left))
 
     def add(self, address: str, digest: bytes) -> None:
         """A wrong key came from there."""

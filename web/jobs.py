@@ -14,7 +14,7 @@ from rag.incoming import Incoming, Job, State
 
 from .keys import CLOSING, STATE
 from .middleware import lang_of
-from .replies import dumps, reply
+from .replies import dumps, event_stream, reply
 
 WRITE_SIZE = 1 << 20
 # Seconds of silence after which a line is sent that says nothing, so that nobody between takes the line for dead.
@@ -91,7 +91,7 @@ async def list_jobs(request: web.Request) -> web.Response:
 async def job_events(request: web.Request) -> web.StreamResponse:
     """`GET /documents/jobs/{id}/events`: server-sent events `job` until the job has ended."""
     job = request.app[STATE].ready_index().ingester.job(request.match_info["id"])
-    response = await _stream(request)
+    response = await event_stream(request)
     lang = lang_of(request)
     with contextlib.suppress(ConnectionError):
         while True:
@@ -127,7 +127,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         return changed
 
     jobs = _news(changes(first=True))[:FOLLOWED_JOBS]
-    response = await _stream(request)
+    response = await event_stream(request)
     first, silent_since = True, time.monotonic()
     with contextlib.suppress(ConnectionError, RagError):
         while True:
@@ -161,14 +161,6 @@ def _news(jobs: Iterable[Job]) -> list[Job]:
 async def end_streams(app: web.Application) -> None:
     """`on_shutdown`: the stream of all jobs has no end of its own."""
     app[CLOSING].set()
-
-
-async def _stream(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    )
-    await response.prepare(request)
-    return response
 
 
 async def cancel(request: web.Request) -> web.Response:

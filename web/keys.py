@@ -7,6 +7,7 @@ import asyncio
 from aiohttp import web
 
 from rag.answers import Answers
+from rag.rate import Limit
 from rag.settings import Settings
 
 from .guard import Guard
@@ -18,4 +19,5 @@ GUARD = web.AppKey("guard", Guard)
 VERSION = web.AppKey("version", str)
 CLOSING = web.AppKey("closing", asyncio.Event)
 ANSWERS = web.AppKey("answers", Answers)
+LIMIT = web.AppKey("limit", Limit)
 SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets", set)

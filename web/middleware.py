@@ -7,15 +7,18 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Collection
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from yarl import URL
 
 from rag.errors import Lang, RagError
 from rag.protocol import preferred_lang
 from rag.settings import HOST
 
+from .forwarded import host_of
 from .keys import SETTINGS
+from .metrics import count_error, route_of
 from .replies import reply
+from .request_id import id_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -57,14 +60,19 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as exception:
         if exception.status < 400:
             raise
+        if isinstance(exception, web.HTTPMethodNotAllowed) and request.method == hdrs.METH_OPTIONS:
+            return web.Response(status=204, headers={hdrs.ALLOW: _allowed(exception)})
         return error_response(_from_http(exception, request), request)
     except Exception:
-        log.exception("%s %s failed", request.method, request.path)
+        log.exception("%s %s failed", request.method, route_of(request))
         return error_response(RagError("WS-999-INTERNAL_ERROR"), request)
 
 
 def error_response(error: RagError, request: web.Request) -> web.Response:
-    response = reply(error.body(lang_of(request)), status=error.status)
+    """The body of the catalogue, with the id of the request, by which the log can be searched."""
+    count_error(request, error.code)
+    body = error.body(lang_of(request)) | {"request_id": id_of(request)}
+    response = reply(body, status=error.status)
     response.headers.update(error_headers(error))
     return response
 
@@ -72,15 +80,21 @@ def error_response(error: RagError, request: web.Request) -> web.Response:
 def error_headers(error: RagError) -> dict[str, str]:
     """What HTTP wants to be told beside the body."""
     if error.code == "HTTP-405":
-        return {"Allow": ", ".join(error.data["allowed"])}
+        return {hdrs.ALLOW: error.data["allowed"]}
     if error.status == 401:
-        return {"WWW-Authenticate": "Bearer"}
-    return {"Retry-After": str(error.data["seconds"])} if error.status == 429 else {}
+        return {hdrs.WWW_AUTHENTICATE: "Bearer"}
+    if error.status in (429, 503) and "seconds" in error.data:
+        return {hdrs.RETRY_AFTER: str(error.data["seconds"])}
+    return {}
+
+
+def _allowed(exception: web.HTTPMethodNotAllowed) -> str:
+    return ", ".join(sorted({*exception.allowed_methods, hdrs.METH_OPTIONS}))
 
 
 def _from_http(exception: web.HTTPException, request: web.Request) -> RagError:
     if isinstance(exception, web.HTTPMethodNotAllowed):
-        return RagError("HTTP-405", method=exception.method, allowed=sorted(exception.allowed_methods))
+        return RagError("HTTP-405", method=exception.method, allowed=_allowed(exception))
     if exception.status == 404:
         return RagError("HTTP-404", path=request.path)
     if exception.status == 413:
@@ -92,12 +106,11 @@ def _from_http(exception: web.HTTPException, request: web.Request) -> RagError:
 async def own_address(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a foreign `Host` (DNS rebinding) and a foreign `Origin` (cross-site requests and sockets)."""
     settings = request.app[SETTINGS]
-    host = request.headers.get("Host", "")
+    host = host_of(request)
     if not _is_own_host(host, settings.host, settings.allowed_hosts):
         raise RagError("AUTH-003", name="Host", value=host[:200] or "-")
-    if (request.url.host or "").lower() != _host_name(f"http://{host}"):
-        # The target may be a whole address, and then counts more than the header.
-        raise RagError("AUTH-003", name="Host", value=str(request.url.host)[:200])
+    if _target(request) != _host_name(f"http://{request.headers.get('Host', '')}"):
+        raise RagError("AUTH-003", name="Host", value=_target(request)[:200])
     origin = foreign_origin(request)
     if origin is not None and not _is_allowed(origin, request):
         raise RagError("AUTH-003", name="Origin", value=origin[:200])
@@ -109,7 +122,15 @@ async def own_address(request: web.Request, handler: Handler) -> web.StreamRespo
 def foreign_origin(request: web.Request) -> str | None:
     """The `Origin` of a page that this server did not serve. Without one, no page of another site asks."""
     origin = request.headers.get("Origin")
-    return None if origin is None or _same_site(origin, request.headers.get("Host", "")) else origin
+    return None if origin is None or _same_site(origin, host_of(request)) else origin
+
+
+def _target(request: web.Request) -> str:
+    """The host of the request's target, which may be a whole address and then counts more than the header."""
+    try:
+        return (request.url.host or "").lower()
+    except ValueError:
+        return ""
 
 
 def _is_allowed(origin: str, request: web.Request) -> bool:

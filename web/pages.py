@@ -8,18 +8,18 @@ from typing import Any
 
 import aiohttp_jinja2
 from aiohttp import web
-from markdown_it import MarkdownIt
 
 from rag import loaders
 from rag.errors import Lang
 
+from . import guidebook
 from .assets import STATIC
 from .keys import VERSION
 from .middleware import lang_of
 
 HERE = Path(__file__).resolve().parent
 TEMPLATES = HERE / "templates"
-GUIDES = HERE / "guides"
+GUIDES = guidebook.GUIDES
 
 # In the order of the cascade.
 SHEETS = (
@@ -37,7 +37,7 @@ SHEETS = (
 )
 
 # Scripts that pages name themselves.
-ENTRIES = {"main.js", "login.js", "theme.js"}
+ENTRIES = {"main.js", "guide.js", "login.js", "theme.js"}
 # Modules that are fetched when they are first used.
 LATER = {"viewer.js", "finder.js", "textview.js", "textwindow.js", "plot.js", "export.js"}
 
@@ -50,18 +50,31 @@ async def index(request: web.Request) -> web.Response:
 
 
 async def guides(request: web.Request) -> web.Response:
-    lang = lang_of(request)
-    return _page("guide.html", request, {"title": HELP[lang], "guides": _guides(lang), "slug": "", "body": ""})
+    return guide_page(request, "", HELP[lang_of(request)])
 
 
 async def guide(request: web.Request) -> web.Response:
     lang, slug = lang_of(request), request.match_info["slug"]
-    listed = _guides(lang)
-    title = next((entry["title"] for entry in listed if entry["slug"] == slug), None)
+    title = dict(guidebook.listed(lang)).get(slug)
     if title is None:
         raise web.HTTPNotFound
-    body = _render(GUIDES / lang / f"{slug}.md")
-    return _page("guide.html", request, {"title": title, "guides": listed, "slug": slug, "body": body})
+    return guide_page(request, slug, title, guidebook.guide(slug, lang))
+
+
+def guide_page(request: web.Request, slug: str, title: str, shown: guidebook.Guide | None = None) -> web.Response:
+    """A page among the guides; without one to show, the list of them."""
+    listed = guidebook.listed(lang_of(request))
+    slugs = [each for each, _ in listed]
+    at = slugs.index(slug) if slug in slugs else None
+    variables = {
+        "title": title,
+        "guides": listed,
+        "slug": slug,
+        "guide": shown,
+        "before": listed[at - 1] if at else None,
+        "after": listed[at + 1] if at is not None and at + 1 < len(listed) else None,
+    }
+    return _page("guide.html", request, variables)
 
 
 def _page(template: str, request: web.Request, variables: dict[str, Any]) -> web.Response:
@@ -75,19 +88,3 @@ def _page(template: str, request: web.Request, variables: dict[str, Any]) -> web
 def _modules() -> list[str]:
     """The modules that the page needs at once: fetched side by side, not one import after the other."""
     return sorted({path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")} - ENTRIES - LATER)
-
-
-@functools.cache
-def _guides(lang: Lang) -> list[dict[str, str]]:
-    """Slug and title of each guide, in their order."""
-    listed = []
-    for path in sorted((GUIDES / lang).glob("*.md")):
-        title = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ").strip()
-        listed.append({"slug": path.stem, "title": title})
-    return listed
-
-
-@functools.cache
-def _render(path: Path) -> str:
-    """The guide as HTML. HTML in the Markdown is shown as text."""
-    return str(MarkdownIt("commonmark", {"html": False}).enable("table").render(path.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""Answers as JSON that people can read."""
+"""What doors share: bodies of JSON, read and written, and server-sent events."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from typing import Any
 
 from aiohttp import web
 
+from rag.errors import RagError
+from rag.protocol import load_object
+
+JSON = "application/json"
+
+
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The JSON object that the client sent. Raises `RagError` HTTP-415, WS-001."""
+    if request.content_type != JSON:
+        raise RagError("HTTP-415", given=request.content_type[:200], accepted=[JSON])
+    return load_object(await request.read())
+
 
 def dumps(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False)
@@ -14,3 +26,12 @@ def dumps(data: Any) -> str:
 
 def reply(data: Any, status: int = 200) -> web.Response:
     return web.json_response(data, status=status, dumps=dumps)
+
+
+async def event_stream(request: web.Request) -> web.StreamResponse:
+    """The beginning of a response of server-sent events."""
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    )
+    await response.prepare(request)
+    return response

@@ -1,14 +1,66 @@
-"""Conversations over HTTP: what the server still knows of one, and forgetting it."""
+"""Conversations over HTTP: beginning one, what the server still knows of them, and forgetting one."""
 
 from __future__ import annotations
 
+import uuid
+from typing import Annotated
+
 from aiohttp import hdrs, web
+from pydantic import BaseModel, Field, StrictStr, TypeAdapter
 
 from rag.errors import RagError
-from rag.protocol import check_session_id
+from rag.protocol import check_session_id, timestamp, validate
+from rag.sessions import Summary
 
 from .keys import ANSWERS, SETTINGS, STATE
-from .replies import reply
+from .replies import json_body, reply
+
+
+class New(BaseModel):
+    session_id: StrictStr | None = None
+
+
+class Listing(BaseModel):
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    page_size: Annotated[int, Field(ge=1, le=200)] = 50
+
+
+_NEW = TypeAdapter(New)
+_LISTING = TypeAdapter(Listing)
+
+
+async def create(request: web.Request) -> web.Response:
+    """`POST /sessions` {"session_id"?} → 201 {"session_id", "expires_in"}, or 200 where it is known already.
+
+    Without an id, or without a body, the id is a new UUID v4. `expires_in` are seconds.
+    """
+    asked = validate(_NEW, await json_body(request)) if request.body_exists else New()
+    session_id = str(uuid.uuid4()) if asked.session_id is None else check_session_id(asked.session_id)
+    kept = request.app[STATE].ready_chat().sessions
+    new = await kept.create(session_id)
+    return reply({"session_id": session_id, "expires_in": int(kept.life)}, status=201 if new else 200)
+
+
+async def list_sessions(request: web.Request) -> web.Response:
+    """`GET /sessions?page&page_size` → {"sessions": [{"session_id", "turns", "used", "title"}], "total"}.
+
+    The latest used comes first. `used` is a time of ISO 8601, `title` the first question, shortened.
+    """
+    asked = validate(_LISTING, request.query)
+    first = (asked.page - 1) * asked.page_size
+    found, total = await request.app[STATE].ready_chat().sessions.summaries(first, asked.page_size)
+    response = reply({"sessions": [_told(summary) for summary in found], "total": total})
+    response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    return response
+
+
+def _told(summary: Summary) -> dict[str, str | int]:
+    return {
+        "session_id": summary.session_id,
+        "turns": summary.turns,
+        "used": timestamp(summary.used),
+        "title": summary.title,
+    }
 
 
 async def session(request: web.Request) -> web.Response:

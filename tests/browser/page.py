@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 ANSWER_S = 120
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
 in_english = pytest.mark.parametrize("language", ["en"], indirect=True)
+
+
+# An element that is just being replaced, covered or painted is waited for, too.
+NOT_YET = [
+    StaleElementReferenceException,
+    ElementNotInteractableException,
+    ElementClickInterceptedException,
+    ValueError,
+    IndexError,
+]
 
 
 class Page:
@@ -42,9 +58,14 @@ class Page:
         return self.driver.execute_script("return document.documentElement.lang")
 
     def until(self, condition: Callable[[], object], seconds: float = ANSWER_S):
-        # An element that is just being replaced is waited for, too.
-        waiting = WebDriverWait(self.driver, seconds, 0.05, [StaleElementReferenceException, ValueError])
+        waiting = WebDriverWait(self.driver, seconds, 0.05, NOT_YET)
         return waiting.until(lambda _: condition())
+
+    def same(self, read: Callable[[], object], expected: object) -> None:
+        """What is read is, or soon becomes, what is expected."""
+        with suppress(TimeoutException):
+            self.until(lambda: read() == expected, 30)
+        assert read() == expected, self.texts("error-message")
 
     def all(self, test_id: str) -> list:
         return self.driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')
@@ -56,6 +77,15 @@ class Page:
     def shown(self, test_id: str) -> list:
         return [element for element in self.all(test_id) if element.is_displayed()]
 
+    def click(self, test_id: str, number: int = 0) -> None:
+        """Click the shown element of that number, as soon as nothing covers or replaces it."""
+
+        def clicked() -> bool:
+            self.shown(test_id)[number].click()
+            return True
+
+        self.until(clicked, 30)
+
     def texts(self, test_id: str) -> list[str]:
         return [element.text for element in self.all(test_id)]
 
@@ -64,13 +94,13 @@ class Page:
 
     def ask(self, question: str) -> None:
         self.one("chat-input").send_keys(question)
-        self.one("send-button").click()
+        self.click("send-button")
 
     def choose(self, how: str) -> None:
         """How to answer, by the value of the choice."""
-        self.one("settings-button").click()
+        self.click("settings-button")
         self.one("answers-select").find_element(By.CSS_SELECTOR, f'option[value="{how}"]').click()
-        self.one("settings-close").click()
+        self.click("settings-close")
         self.until(lambda: not self.shown("settings-panel"), 10)
 
     def idle(self) -> bool:

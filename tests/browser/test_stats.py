@@ -29,10 +29,13 @@ def test_plots_are_drawn_and_said_in_words(driver, scripted) -> None:
     for _ in range(3):
         page.ask("what is the answer")
         page.until(page.idle)
-    page.one("stats-button").click()
-    page.until(lambda: page.one("stats-facts").text, 10)
-    assert "scripted · 7B" in page.one("stats-facts").text
-    assert "Answers: 3" in page.one("stats-facts").text
+    page.click("stats-button")
+    page.until(lambda: page.one("stats-facts").text, 30)
+    page.until(lambda: "scripted · 7B" in page.one("stats-facts").text, 30)
+    page.until(lambda: "Answers: 3" in page.one("stats-facts").text, 30)
+    page.until(
+        lambda: len(page.driver.find_elements(By.CSS_SELECTOR, '[data-plot="tokens_per_second"] circle')) == 3, 30
+    )
     plots = {plot.get_attribute("data-plot"): plot for plot in page.all("plot")}
     assert len(plots) == 6
     for name in ("first_token_ms", "tokens_per_second"):
@@ -40,19 +43,19 @@ def test_plots_are_drawn_and_said_in_words(driver, scripted) -> None:
         assert len(drawing.find_elements(By.CSS_SELECTOR, "circle")) == 3
         assert "median" in drawing.get_attribute("aria-label")
         assert "last answer" in plots[name].text
-    assert page.driver.execute_script("return document.querySelectorAll('.plot [style]').length") == 0
+    page.same(lambda: page.driver.execute_script("return document.querySelectorAll('.plot [style]').length"), 0)
 
 
 @in_english
 def test_figures_are_asked_for_only_while_they_are_seen(driver, scripted) -> None:
     page = Page(driver, scripted.url)
-    page.until(lambda: page.one("machine").text, 10)
+    page.until(lambda: page.one("machine").text, 30)
     reads(page)
-    page.one("stats-button").click()
-    page.until(lambda: page.one("stats-facts").text, 10)
-    time.sleep(3.5)
-    assert reads(page) >= 2
-    page.one("stats-close").click()
+    page.click("stats-button")
+    page.until(lambda: page.one("stats-facts").text, 30)
+    for _ in range(2):
+        page.until(lambda: reads(page), 30)
+    page.click("stats-close")
     time.sleep(0.5)
     reads(page)
     time.sleep(3.5)

@@ -25,13 +25,13 @@ def answer(page: Page) -> None:
 
 def sources(page: Page) -> None:
     answer(page)
-    page.shown("source")[0].click()
+    page.click("source")
     page.until(lambda: page.shown("open-document"))
 
 
 def viewer(page: Page) -> None:
     sources(page)
-    page.shown("open-document")[0].click()
+    page.click("open-document")
     page.until(lambda: page.shown("viewer-facts") and page.driver.find_elements("css selector", "mark.quote"))
 
 
@@ -39,30 +39,30 @@ def conversations(page: Page) -> None:
     """The list with the menu of a conversation; on narrow screens it is a drawer."""
     answer(page)
     if not page.shown("sidebar"):
-        page.one("sidebar-button").click()
+        page.click("sidebar-button")
     page.until(lambda: page.shown("conversation-menu"))
-    page.shown("conversation-menu")[0].click()
+    page.click("conversation-menu")
     page.until(lambda: page.shown("conversation-actions"))
 
 
 def editing(page: Page) -> None:
     """A question that is being put in other words."""
     answer(page)
-    page.one("edit-button").click()
+    page.click("edit-button")
 
 
 def documents(page: Page) -> None:
-    page.one("documents-button").click()
+    page.click("documents-button")
     page.until(lambda: page.shown("document"))
 
 
 def settings(page: Page) -> None:
-    page.one("settings-button").click()
+    page.click("settings-button")
     page.until(lambda: page.shown("settings-panel"))
 
 
 def stats(page: Page) -> None:
-    page.one("stats-button").click()
+    page.click("stats-button")
     page.until(lambda: page.shown("plot") and page.one("stats-facts").text)
 
 
@@ -77,8 +77,8 @@ def adding(page: Page) -> None:
         page.one("file-input").send_keys(f"{broken}\n{note}")
         page.until(lambda: [job for job in page.shown("job") if job.get_attribute("data-state") == "failed"])
         page.until(lambda: len(page.all("document")) > stored)
-    page.all("document-choose")[1].click()
-    page.all("document-delete")[0].click()
+    page.click("document-choose", 1)
+    page.click("document-delete")
     page.until(lambda: page.shown("undo"))
 
 

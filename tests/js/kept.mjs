@@ -1,6 +1,6 @@
 /** Conversations for tests of what is kept. */
 
-import { newAnswer } from '../../web/static/stream.js';
+import { newAnswer } from '../../web/static/client.js';
 
 export const source = (more = {}) => ({
   title: 'Guide *of* [X]',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { newAnswer } from '../../web/static/stream.js';
+import { newAnswer } from '../../web/static/client.js';
 import { groups, isKnown, matches, settled, titleOf, told } from '../../web/static/talks.js';
 import { head } from './kept.mjs';
 

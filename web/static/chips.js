@@ -5,7 +5,7 @@ import { label, name } from './i18n.js';
 import { titleOf } from './passages.js';
 import { fromTemplate } from './template.js';
 
-/** @typedef {import('./stream.js').Answer} Answer */
+/** @typedef {import('./client.js').Answer} Answer */
 
 /**
  * @param {Answer} answer

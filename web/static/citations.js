@@ -2,8 +2,8 @@
 
 import { Markdown } from './markdown.js';
 
-/** @typedef {import('./stream.js').Answer} Answer */
-/** @typedef {import('./stream.js').Source} Source */
+/** @typedef {import('./client.js').Answer} Answer */
+/** @typedef {import('./client.js').Source} Source */
 
 /** @type {WeakMap<Answer, Set<number>>} */
 const known = new WeakMap();

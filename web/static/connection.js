@@ -2,7 +2,7 @@
 
 import { label } from './i18n.js';
 
-/** @typedef {import('./socket.js').ConnectionState} ConnectionState */
+/** @typedef {import('./client.js').ConnectionState} ConnectionState */
 
 /**
  * What to say. A machine without a network may still reach a server of its own, so that an open connection counts first.

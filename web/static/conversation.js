@@ -1,10 +1,9 @@
 /** One conversation: what was asked and answered in it, what is kept of that, and what the server still knows. */
 
+import { hasEnded, newAnswer, newId } from './client.js';
 import { Context } from './context.js';
 import { Exchange } from './exchange.js';
 import { Log } from './log.js';
-import { newId } from './socket.js';
-import { hasEnded, newAnswer } from './stream.js';
 import { isKnown, settled, told } from './talks.js';
 import { Turn } from './turn.js';
 
@@ -20,7 +19,7 @@ import { Turn } from './turn.js';
  * @property {(turn: Turn, now: boolean) => void} keep the turn is to be kept; `now`: others should know at once
  * @property {(turns: Kept[], gone: string[]) => void} swap some turns are kept in place of others
  * @property {string} tab tells this tab's questions from those of others
- * @property {(answer: import('./stream.js').Answer, number: number) => void} onCite a source of an answer is to be shown
+ * @property {(answer: import('./client.js').Answer, number: number) => void} onCite a source of an answer is to be shown
  */
 
 export class Conversation {
@@ -127,7 +126,7 @@ export class Conversation {
     return Math.max(Date.now(), last ? this.#log.about(last).at + 1 : 0);
   }
 
-  /** @param {import('./stream.js').Answer} answer */
+  /** @param {import('./client.js').Answer} answer */
   #newTurn(answer) {
     return new Turn(answer, {
       onRetry: (turn) => this.askAgain(turn),
@@ -261,12 +260,9 @@ export class Conversation {
     this.#exchange.reconnect();
   }
 
-  reconnectSoon() {
-    this.#exchange.reconnectSoon();
-  }
-
-  wake() {
-    this.#exchange.wake();
+  /** Takes on the language of the page. */
+  speak() {
+    this.#exchange.speak();
   }
 
   /** Leaves for good; a running answer is cancelled. */

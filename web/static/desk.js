@@ -1,8 +1,8 @@
 /** The conversations that are open: the one that is shown, and those whose answers still run. */
 
+import { newId } from './client.js';
 import { Context } from './context.js';
 import { Conversation } from './conversation.js';
-import { newId } from './socket.js';
 import { store, stored, storedUnder } from './storage.js';
 
 /** @typedef {import('./keeper.js').Keeper} Keeper */

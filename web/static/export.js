@@ -5,7 +5,7 @@ import { t } from './i18n.js';
 
 /** @typedef {import('./talks.js').Head} Head */
 /** @typedef {import('./talks.js').Kept} Kept */
-/** @typedef {import('./stream.js').Source} Source */
+/** @typedef {import('./client.js').Source} Source */
 
 export const FORMAT = 'rag-standard-conversation';
 

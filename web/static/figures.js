@@ -7,7 +7,7 @@ const LEAST_MS = 150;
 const LEAST_TOKENS = 8;
 
 /**
- * @typedef {object} End the end of an answer, as `stream.js` keeps it
+ * @typedef {object} End the end of an answer, as `client.js` keeps it
  * @property {number} ms
  * @property {number} tokens that the model made
  * @property {number|null} [first] milliseconds to the first word

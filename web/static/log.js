@@ -6,7 +6,7 @@ import { fromTemplate } from './template.js';
 
 /** @typedef {import('./talks.js').Kept} Kept */
 /** @typedef {import('./turn.js').Turn} Turn */
-/** @typedef {import('./stream.js').Answer} Answer */
+/** @typedef {import('./client.js').Answer} Answer */
 
 /** Turns that are painted in one frame while a long conversation opens. */
 const CHUNK = 12;

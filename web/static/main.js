@@ -1,6 +1,7 @@
 /** Wires the page: the parts know nothing of each other, this module tells each what the others said. */
 
 import { showChoice } from './chip.js';
+import { FramePainter } from './client.js';
 import { Composer } from './composer.js';
 import { ConnectionStatus } from './connection.js';
 import { ConversationList } from './conversations.js';
@@ -20,7 +21,6 @@ import { Sidebar } from './sidebar.js';
 import { SourcesPanel } from './sources.js';
 import { StatsPanel, readStats, showMachine } from './stats.js';
 import { store, stored } from './storage.js';
-import { FramePainter } from './stream.js';
 import { thisTab } from './tab.js';
 
 const $ = (id) => document.getElementById(id);
@@ -171,7 +171,7 @@ async function showFirstSteps() {
 function changeLang(language) {
   if (language === lang()) return;
   speak(language);
-  desk.each((conversation) => conversation.reconnectSoon());
+  desk.each((conversation) => conversation.speak());
   health.read();
 }
 
@@ -204,10 +204,7 @@ for (const [id, run] of Object.entries(clicks)) $(id).addEventListener('click', 
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => ask(t(button.dataset.i18n)));
 }
-const wake = () => desk.each((conversation) => conversation.wake());
-addEventListener('online', wake);
-addEventListener('pageshow', (event) => event.persisted && wake());
-document.addEventListener('visibilitychange', () => (document.visibilityState === 'visible' ? wake() : keeper.flush()));
+document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' || keeper.flush());
 addEventListener('pagehide', () => keeper.leave());
 addEventListener('keydown', (event) => {
   const run = { new: newChat, question: () => composer.focus() }[shortcutOf(event)];

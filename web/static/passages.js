@@ -4,7 +4,7 @@ import { guardedFetch } from './door.js';
 import { addressOf } from './links.js';
 import { indexAfter } from './points.js';
 
-/** @typedef {import('./stream.js').Source} Source */
+/** @typedef {import('./client.js').Source} Source */
 /** @typedef {[number, number]} Span start and end, end exclusive */
 
 /** Code points shown on each side of a passage. */

@@ -8,8 +8,8 @@ import { pointsIn } from './points.js';
 import { isComposing } from './shortcuts.js';
 import { fromTemplate } from './template.js';
 
-/** @typedef {import('./stream.js').Answer} Answer */
-/** @typedef {import('./stream.js').Source} Source */
+/** @typedef {import('./client.js').Answer} Answer */
+/** @typedef {import('./client.js').Source} Source */
 
 const WIDE = '(min-width: 1100px)';
 

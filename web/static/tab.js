@@ -1,6 +1,6 @@
 /** Which tab this is. A reload keeps that, and a tab that was duplicated, with all that the browser copies, is another. */
 
-import { newId } from './socket.js';
+import { newId } from './client.js';
 import { store, stored } from './storage.js';
 
 /** A page that is loaded anew may have to wait until the browser has let go of the one before. */

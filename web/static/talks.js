@@ -1,8 +1,8 @@
 /** What is kept of a conversation, and what its list shows of it. Pure. */
 
-import { hasEnded, interrupt } from './stream.js';
+import { hasEnded, interrupt } from './client.js';
 
-/** @typedef {import('./stream.js').Answer} Answer */
+/** @typedef {import('./client.js').Answer} Answer */
 
 /**
  * What the list knows of a conversation.

@@ -5,6 +5,7 @@
 
 import { chipsOf } from './chips.js';
 import { quotationsOf } from './citations.js';
+import { hasEnded } from './client.js';
 import { copyButton } from './copy.js';
 import { editQuestion } from './edit.js';
 import { showFigures } from './figures.js';
@@ -12,10 +13,9 @@ import { label, name, t } from './i18n.js';
 import { fillSolutions } from './lists.js';
 import { Painter } from './paint.js';
 import { titleOf } from './passages.js';
-import { hasEnded } from './stream.js';
 import { fromTemplate } from './template.js';
 
-/** @typedef {import('./stream.js').Answer} Answer */
+/** @typedef {import('./client.js').Answer} Answer */
 
 export class Turn {
   /** @type {Answer} */

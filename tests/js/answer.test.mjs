@@ -1,7 +1,9 @@
+/** The state of one answer, as `client.js` makes it from events. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { FramePainter, hasEnded, interrupt, newAnswer, reduce, stop } from '../../web/static/stream.js';
+import { FramePainter, hasEnded, interrupt, newAnswer, reduce } from '../../web/static/client.js';
 
 const start = { type: 'stream_start' };
 const thinking = (text) => ({ type: 'stream_thinking', text });
@@ -108,11 +110,6 @@ test('an answer that is told again from any token on has each token once', () =>
 test('an answer that the server keeps no more is interrupted, with what was received', () => {
   const gone = reduce(after(start, token(0, 'a')), { ...error, error_code: 'SESSION-003' });
   assert.deepEqual([gone.phase, gone.text, gone.error], ['interrupted', 'a', null]);
-});
-
-test('a question that was not sent can be stopped', () => {
-  assert.equal(stop(newAnswer('m', 'q')).phase, 'stopped');
-  assert.equal(stop(after(error)).phase, 'failed');
 });
 
 test('nothing changes an answer that has ended', () => {

@@ -1,0 +1,298 @@
+"""What the doors answer, as types: they are the documentation, and nothing is computed by them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from rag.incoming import State
+from rag.types import FinishReason
+
+Count = Annotated[int, Field(ge=0)]
+Offset = Annotated[int, Field(ge=0)]
+
+
+class Error(TypedDict):
+    error_code: str
+    message: str
+    solutions: list[str]
+
+
+# Passages and conversations.
+
+
+class Metadata(TypedDict):
+    source: str
+    chunk_id: str
+    document_id: NotRequired[str]
+    page: NotRequired[Annotated[int, Field(ge=1)]]
+    start: NotRequired[Offset]
+    end: NotRequired[Offset]
+    cited: NotRequired[bool]
+
+
+class Source(TypedDict):
+    title: str
+    content: str
+    score: Annotated[float, Field(ge=0, le=1)]
+    metadata: Metadata
+
+
+class Found(TypedDict):
+    sources: list[Source]
+
+
+class Turn(TypedDict):
+    message_id: str
+    question: str
+    answer: str
+    sources: list[Source]
+
+
+class Session(TypedDict):
+    session_id: str
+    turns: list[Turn]
+    expires_in: Count
+
+
+# Documents.
+
+
+class Accepted(TypedDict):
+    id: str
+    name: str
+
+
+class Uploaded(TypedDict):
+    jobs: list[Accepted]
+
+
+class Job(TypedDict):
+    id: str
+    name: str
+    state: State
+    done: Count
+    total: Count
+    document_id: str | None
+    duplicate: bool
+    error: Error | None
+
+
+class Jobs(TypedDict):
+    jobs: list[Job]
+    total: Count
+
+
+class JobCounts(TypedDict):
+    queued: Count
+    running: Count
+    stored: Count
+    failed: Count
+    cancelled: Count
+
+
+class JobNews(TypedDict):
+    jobs: list[Job]
+    counts: JobCounts
+    first: bool
+
+
+class Document(TypedDict):
+    id: str
+    name: str
+    type: str
+    bytes: Count
+    passages: Count
+    status: State
+    added: str | None
+    job: NotRequired[str]
+
+
+class Documents(TypedDict):
+    documents: list[Document]
+    total: Count
+
+
+class DocumentDetails(Document):
+    title: str
+    sha256: str
+    pages: Count
+    characters: Count
+
+
+class Page(TypedDict):
+    number: Annotated[int, Field(ge=1)]
+    start: Offset
+    end: Offset
+
+
+class DocumentText(TypedDict):
+    id: str
+    start: Offset
+    end: Offset
+    text: str
+    total: Count
+    pages: list[Page]
+
+
+class Places(TypedDict):
+    places: list[Annotated[list[Offset], Field(min_length=2, max_length=2)]]
+    more: bool
+
+
+class Progress(TypedDict):
+    done: Count
+    total: Count
+
+
+class DocumentStats(TypedDict):
+    documents: Count
+    passages: Count
+    bytes: Count
+    originals_bytes: Count
+    index_bytes: Count
+    jobs: JobCounts
+    rebuilding: Progress | None
+
+
+# For those who run it.
+
+
+class Loading(TypedDict):
+    phase: Literal["index", "model", "guides"]
+    done: Count
+    total: Count
+
+
+class Health(TypedDict):
+    status: Literal["loading", "ok", "error"]
+    version: str
+    key_required: bool
+    model: NotRequired[str]
+    embed_model: NotRequired[str]
+    documents: NotRequired[Count]
+    passages: NotRequired[Count]
+    loading: NotRequired[Loading]
+    error: NotRequired[Error]
+
+
+class ChatModel(TypedDict):
+    name: str
+    parameters: Count | None
+    context: Count | None
+
+
+class EmbedModel(TypedDict):
+    name: str
+    dimension: Count | None
+
+
+class Hardware(TypedDict):
+    cpu: str
+    cores: Count
+    memory_bytes: Count | None
+    gpu: bool
+
+
+class Defaults(TypedDict):
+    answers: Literal["quote", "free"] | None
+    temperature: float
+    sources: Count
+
+
+class Queue(TypedDict):
+    running: Count
+    waiting: Count
+
+
+class Memory(TypedDict):
+    process_bytes: Count | None
+    free_bytes: Count | None
+
+
+class Totals(TypedDict):
+    answers: Count
+    errors: Count
+    tokens: Count
+
+
+class Series(TypedDict):
+    unit: str
+    points: list[Annotated[list[float], Field(min_length=2, max_length=2)]]
+
+
+class Stats(TypedDict):
+    version: str
+    status: Literal["loading", "ok", "error"]
+    now: float
+    uptime_seconds: Count
+    model: ChatModel
+    embed_model: EmbedModel
+    hardware: Hardware
+    threads: Count
+    defaults: Defaults
+    queue: Queue
+    memory: Memory
+    documents: Count
+    passages: Count
+    totals: Totals
+    series: dict[str, Series]
+
+
+# The events of the socket.
+
+
+class Usage(TypedDict):
+    prompt_tokens: Count
+    cached_tokens: Count
+    completion_tokens: Count
+
+
+class Grounded(TypedDict):
+    supported: Count
+    total: Count
+    unsupported: list[Annotated[list[Offset], Field(min_length=2, max_length=2)]]
+
+
+class StreamStart(TypedDict):
+    type: Literal["stream_start"]
+    message_id: str
+    session_id: str
+    timestamp: str
+
+
+class StreamToken(TypedDict):
+    type: Literal["stream_token"]
+    message_id: str
+    token: str
+    index: Offset
+
+
+class StreamThinking(TypedDict):
+    type: Literal["stream_thinking"]
+    message_id: str
+    text: str
+
+
+class StreamSources(TypedDict):
+    type: Literal["stream_sources"]
+    message_id: str
+    sources: list[Source]
+
+
+class StreamEnd(TypedDict):
+    type: Literal["stream_end"]
+    message_id: str
+    total_tokens: Count
+    processing_time_ms: Count
+    finish_reason: FinishReason
+    time_to_first_token_ms: Count | None
+    usage: Usage
+    grounded: NotRequired[Grounded]
+
+
+class StreamError(Error):
+    type: Literal["stream_error"]
+    message_id: str
