@@ -39,6 +39,7 @@ class Parts:
     store: MemoryStore = field(default_factory=MemoryStore)
     token_timeout: float = 30.0
     clock: Clock = field(default_factory=Clock)
+    settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         text = "the answer to all questions is 42"
@@ -59,7 +60,7 @@ class Parts:
         if state is None:
             chat = self.chat()
             state = State("ok", "scripted", "hashed words", chat, self.index(), figures=chat.figures)
-        settings = load({"data_dir": str(self.directory), "models_dir": str(self.directory)}, {})
+        settings = load({"data_dir": str(self.directory), "models_dir": str(self.directory), **self.settings}, {})
         return create_app(settings, "test", models=Models(None, None), state=state)
 
 

@@ -30,20 +30,20 @@ class Client:
 
     It is asked for `answers` of that kind: quote, free, or anything else for what the server is set to.
     `certificate` (PEM) is that of a server with TLS, which is trusted without anybody's word for it.
-    Raises `Refused` for what the server refuses.
+    `key` is for a server that asks for one. Raises `Refused` for what the server refuses.
     """
 
-    def __init__(self, url: str, lang: Lang, answers: str = "", certificate: str = "") -> None:
+    def __init__(self, url: str, lang: Lang, answers: str = "", certificate: str = "", key: str = "") -> None:
         self.url = url
         self._lang = lang
         self._answers = answers
         self._certificate = certificate
+        self._headers = {"Accept-Language": lang} | ({"X-API-Key": key} if key else {})
 
     async def __aenter__(self) -> Client:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         connector = aiohttp.TCPConnector(ssl=client_context(self._certificate) if self._certificate else True)
-        headers = {"Accept-Language": self._lang}
-        self._http = aiohttp.ClientSession(self.url, connector=connector, timeout=timeout, headers=headers)
+        self._http = aiohttp.ClientSession(self.url, connector=connector, timeout=timeout, headers=self._headers)
         return self
 
     async def __aexit__(
@@ -75,10 +75,15 @@ class Client:
         return str(body["text"])
 
     async def loaded(self) -> dict[str, Any]:
-        """What the server tells of itself, once its models are loaded or have failed to."""
+        """What the server tells of itself, once its models are loaded or have failed to.
+
+        Raises `RagError` AUTH-001 or AUTH-002 if it asks for a key that this client does not have.
+        """
         while True:
             async with self._http.get("/health") as response:
                 health = dict(await response.json())
+            if "model" not in health:
+                raise RagError("AUTH-002" if "X-API-Key" in self._headers else "AUTH-001")
             if health["status"] != "loading":
                 return health
             await asyncio.sleep(LOOK)
