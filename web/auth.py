@@ -14,6 +14,8 @@ from .forwarded import client_of, host_of, is_secure
 from .guard import LOGIN_LIFE
 from .keys import GUARD
 from .middleware import Handler, error_headers, foreign_origin, lang_of
+from .operation import URLENCODED
+from .replies import check_type
 
 # Of these, GET and what a browser needs to log in.
 OPEN = {("GET", "/health"), ("GET", "/login"), ("POST", "/login"), ("GET", "/static/{path}")}
@@ -89,6 +91,7 @@ async def login_page(request: web.Request) -> web.Response:
 
 async def log_in(request: web.Request) -> web.Response:
     """`POST /login`: the form of the page, with `key` and `next`. Answers with the page again if the key is wrong."""
+    check_type(request, URLENCODED)
     form = await request.post()
     key, way = (str(form.get(name, "")) for name in ("key", "next"))
     guard = request.app[GUARD]
