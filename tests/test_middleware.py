@@ -35,6 +35,32 @@ async def test_every_http_error_has_the_same_body(
     assert ("Allow" in response.headers) == (status == 405)
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/v1/nowhere", "/search", "/documents/none"])
+async def test_the_answer_to_head_is_that_to_get_without_its_body(client: Client, path: str) -> None:
+    head, get = await client.head(path), await client.get(path)
+    assert head.status == get.status >= 400
+    assert await head.read() == b""
+    for name in ("Content-Type", "Allow"):
+        assert head.headers.get(name) == get.headers.get(name)
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/search", "OPTIONS, POST"),
+        ("/documents", "GET, HEAD, OPTIONS, POST"),
+        ("/documents/any", "DELETE, GET, HEAD, OPTIONS"),
+        ("/documents/jobs", "GET, HEAD, OPTIONS"),
+        ("/documents/jobs/any", "DELETE, OPTIONS"),
+    ],
+)
+async def test_options_and_a_refusal_tell_the_methods_of_an_address(client: Client, path: str, methods: str) -> None:
+    options, refusal = await client.options(path), await client.put(path)
+    assert (options.status, options.headers["Allow"]) == (204, methods)
+    assert (refusal.status, refusal.headers["Allow"]) == (405, methods)
+
+
 async def test_a_body_that_is_too_large_is_refused(client: Client) -> None:
     response = await client.post("/search", data=b"x" * (2 << 20), headers={"Content-Type": "application/json"})
     assert (response.status, (await response.json())["error_code"]) == (413, "HTTP-413")
