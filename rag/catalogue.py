@@ -63,7 +63,7 @@ CATALOGUE: dict[str, Row] = {
             "본문이나 프레임이 JSON이 아니거나, 바이너리이거나, 객체가 아닐 때",
             "A frame or a body is not JSON, is binary, or is not an object.",
         ),
-        doors=(SOCKET, CHAT, OPENAI, SEARCH),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, SESSIONS),
     ),
     "WS-002-VALIDATION_ERROR": _row(
         400,
@@ -75,7 +75,7 @@ CATALOGUE: dict[str, Row] = {
             "필드가 없거나, 형식이 다르거나, 비었거나, 너무 길거나, session_id가 다를 때",
             "A field is missing, of the wrong type, empty or too long, or the session differs.",
         ),
-        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS),
     ),
     "WS-003-SERVICE_NOT_INITIALIZED": _row(
         503,
@@ -149,6 +149,18 @@ CATALOGUE: dict[str, Row] = {
         ("Send the message again when the earlier answers are done.",),
         when=("기다리는 질문이 너무 많을 때", "Too many questions wait already."),
         doors=(SOCKET, CHAT, OPENAI, COMMAND),
+    ),
+    "EMBED-001": _row(
+        413,
+        "{number}번째 텍스트가 임베딩 모델이 읽을 수 있는 것보다 깁니다: {tokens}토큰이며 최대 {limit}토큰입니다.",
+        ("텍스트를 나누어 보내세요.",),
+        "Text number {number} is longer than the embedding model reads at once: {tokens} tokens, at most {limit} fit.",
+        ("Split the text and send its parts.",),
+        when=(
+            "임베딩할 글이 모델이 읽을 수 있는 것보다 길 때",
+            "A text to be embedded is too long for the model.",
+        ),
+        doors=(OPENAI,),
     ),
     "GEN-999": _row(
         500,
@@ -562,10 +574,7 @@ CATALOGUE: dict[str, Row] = {
             "Give --tls-cert a certificate in PEM format, and --tls-key its private key without a password.",
             "The guide on running RAG Standard shows how to make them.",
         ),
-        when=(
-            "서버를 시작할 때 인증서나 개인 키를 읽을 수 없거나 서로 맞지 않을 때",
-            "The server starts and the certificate or its key cannot be read, or they do not belong together.",
-        ),
+        when=("TLS 인증서나 개인 키를 쓸 수 없을 때", "The TLS certificate or its key cannot be used."),
         doors=(COMMAND,),
     ),
 }

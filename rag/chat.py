@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import secrets
 import threading
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from . import basis, grounding, overview, prompt, quoting, replies, shots
+from . import basis, followup, overview, prompt, quoting, replies, shots
 from .errors import RagError
 from .evidence import Evidence, gather
 from .figures import Figures
-from .protocol import AS_USUAL, Event, Options, Stream, source_of
+from .pacing import Part, fixed, timed
+from .plan import Plan
+from .protocol import AS_USUAL, MAX_CONTENT, Event, Options, Stream
 from .retrieval import Retriever
 from .sessions import Sessions, before
-from .spans import Span
 from .types import (
     CancelFlag,
     Document,
     Filter,
     Finish,
-    FinishReason,
     Generator,
     Message,
     Passage,
@@ -40,8 +39,6 @@ Mode = Literal["", "quote", "free"]
 # Tokens of a short answer.
 LONGEST_CHOICE = 64
 
-_PARAGRAPH = re.compile(r".+?(?:\n\n|\Z)", re.DOTALL)
-
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +47,10 @@ class Question:
     """One question, and how it wants to be answered; `answers` "" leaves it to the chat, and `options` come first.
 
     `stream` was made when it was received. `replaces` is the id of an earlier message in whose place it is asked.
+
+    A `history` that is given stands in place of the session's; its turns need no sources. `messages`, where there are
+    any, are all that the model reads, and nothing is searched. In both cases nothing is kept. `system`: what the client
+    asks of a model that writes. `sampling`, if given, stands in place of the chat's and of what `options` say of it.
     """
 
     content: str
@@ -60,43 +61,20 @@ class Question:
     answers: Mode = ""
     replaces: str = ""
     options: Options = AS_USUAL
+    history: Sequence[Turn] | None = None
+    messages: Sequence[Message] = ()
+    system: str = ""
+    sampling: Sampling | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether its answer becomes a turn of the session."""
+        return self.history is None and not self.messages
 
     @property
     def where(self) -> Filter:
         """Where its answer is looked for."""
         return Filter(documents=self.options.documents or ())
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What an answer is made from: a text that is ready, what it quotes, or what the model reads to write it.
-
-    `cited`: numbers of the sources that it cites, None as long as only the model knows. `used`: how many passages it
-    is made from. `offered`: short answers that the model chooses from when it has read `shown`.
-    """
-
-    sources: Sequence[Passage] = ()
-    cited: frozenset[int] | None = frozenset()
-    used: int = 0
-    text: str = ""
-    quoted: quoting.Quotation | None = None
-    offered: Sequence[Span] = ()
-    shown: str = ""
-    messages: Sequence[Message] = ()
-
-    def told(self, answer: str = "") -> list[dict[str, Any]]:
-        """The sources in the shape of the protocol, marked as far as the answer is known."""
-        cited = grounding.cited(answer) if self.cited is None else self.cited
-        return [source_of(passage, number in cited) for number, passage in enumerate(self.sources, 1)]
-
-    def grounded(self, answer: str) -> Mapping[str, Any] | None:
-        """How much of the answer its sources support; quotes are their own evidence. Takes milliseconds."""
-        if self.quoted:
-            return {"supported": self.quoted.sentences, "total": self.quoted.sentences, "unsupported": []}
-        found = grounding.check(answer, self.sources) if self.cited is None else grounding.Grounding(0, 0)
-        if not found.total:
-            return None
-        return {"supported": found.supported, "total": found.total, "unsupported": list(map(list, found.unsupported))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +131,20 @@ class Chat:
 
     async def _events(self, question: Question) -> AsyncGenerator[Event, None]:
         stream = question.stream
-        plan, answer, finish = _Plan(), "", Finish("cancelled", Usage())
+        plan, answer, finish = Plan(), "", Finish("cancelled", Usage())
         begun = ended = 0.0
         if question.cancel.is_set():
             yield stream.start()
         else:
-            history = before(await self.sessions.turns(stream.session_id), question.replaces)
-            plan = await self._plan(question, history)
+            if question.messages:
+                plan = await self._bare(question.messages)
+            else:
+                plan = await self._plan(question, await self._history(question))
             yield stream.start()
             if question.early_sources:
                 yield stream.sources(plan.told(), plan.used)
-            async with aclosing(self._tokens(plan, question)) as tokens:
-                async for token in tokens:
+            async with aclosing(self._tokens(plan, question)) as said:
+                async for token in said:
                     ended = stream.clock()
                     begun = begun or ended
                     if token.thinking:
@@ -178,22 +158,57 @@ class Chat:
         sources = plan.told(answer)
         if not stream.sources_sent:
             yield stream.sources(sources, plan.used)
-        if answer:
-            asked = plan.messages[-1].content if plan.messages else ""
-            turn = Turn(stream.message_id, question.content, answer, sources, asked)
+        if answer and question.kept:
+            turn = Turn(stream.message_id, question.content, answer, sources, plan.asked)
             # What it replaces is kept until now: an answer that fails takes nothing away.
             await self.sessions.append(stream.session_id, turn, question.replaces)
         whole = finish.reason != "cancelled"
         grounded = await asyncio.to_thread(plan.grounded, answer) if whole else None
-        end = stream.end(finish.reason, finish.usage, grounded, sources)
+        tokens = finish.usage.completion_tokens if plan.messages else await asyncio.to_thread(self._count, answer)
+        end = stream.end(finish.reason, finish.usage, grounded, sources, tokens)
         writing = ended - begun if plan.messages else 0.0
         self.figures.answered(end, writing)
         yield end
 
-    async def _plan(self, question: Question, history: Sequence[Turn]) -> _Plan:
+    def _count(self, text: str) -> int:
+        """Tokens of a text within an answer."""
+        return self.generator.count(text) - self.generator.count("")
+
+    async def _bare(self, messages: Sequence[Message]) -> Plan:
+        """The messages alone. Raises `RagError` WS-002 if the model's template does not take them in this order."""
+        try:
+            await asyncio.to_thread(self.generator.count, messages)
+        except RagError as error:
+            if error.code != "GEN-002":
+                raise
+            raise RagError("WS-002-VALIDATION_ERROR", field="messages", rule="rule:template") from error
+        return Plan(messages=messages)
+
+    async def _history(self, question: Question) -> list[Turn]:
+        """The turns before the question. Of given ones, those that searching looks at get sources again."""
+        if question.history is None:
+            return before(await self.sessions.turns(question.stream.session_id), question.replaces)
+        turns = list(question.history[: -followup.TURNS])
+        for turn in question.history[-followup.TURNS :]:
+            turns.append(await self._traced(turn, question, turns))
+        return turns
+
+    async def _traced(self, turn: Turn, question: Question, earlier: Sequence[Turn]) -> Turn:
+        """The turn as a session would have kept it, by the same way to its answer but for the answer itself."""
+        try:
+            if turn.sources or len(turn.question) > MAX_CONTENT:
+                return turn
+            plan = await self._plan(replace(question, content=turn.question), earlier)
+        except RagError as error:
+            if error.code != "GEN-003":
+                raise
+            return turn
+        return replace(turn, sources=plan.told(turn.answer), asked=plan.asked)
+
+    async def _plan(self, question: Question, history: Sequence[Turn]) -> Plan:
         """From a question to what its answer is made from. Raises `RagError` GEN-003 and those of the search."""
         if reply := replies.small_talk(question.content, prompt.language_of(question.content)):
-            return _Plan(text=reply)
+            return Plan(text=reply)
         # One that is too long for the model is told so even where the model is not asked.
         await asyncio.to_thread(self._messages, question, (), ())
         asked = question.content
@@ -203,7 +218,7 @@ class Chat:
             passages = await asyncio.to_thread(overview.beginning, document)
             return await asyncio.to_thread(self._prepare, question, "", history, passages, gather(passages))
         if not found.told:
-            return _Plan(found.passages, text=replies.refusal(found.passages, prompt.language_of(asked)))
+            return Plan(found.passages, text=replies.refusal(found.passages, prompt.language_of(asked)))
         return await asyncio.to_thread(self._prepare, question, asked, history, found.passages, found.ranked)
 
     async def _meant(self, question: Question, passages: Sequence[Passage], history: Sequence[Turn]) -> Document | None:
@@ -232,17 +247,17 @@ class Chat:
         history: Sequence[Turn],
         passages: Sequence[Passage],
         ranked: Sequence[Evidence],
-    ) -> _Plan:
+    ) -> Plan:
         """Quote, or let the model write. `asked`: what a short answer is to answer, if one can."""
         if not self._quotes(question):
             excerpts = self._excerpts(passages, ranked)
-            return _Plan(passages, None, len(excerpts), messages=self._messages(question, history, excerpts))
+            return Plan(passages, None, len(excerpts), messages=self._messages(question, history, excerpts))
         chosen = quoting.select(ranked)
         quoted = quoting.quotation(passages, chosen)
         offered = quoting.offered(asked, chosen) if asked else []
         shown = self._shown(asked, chosen[0].text) if len(offered) > 1 else ""
         used = len({quote.passage for quote in quoted.quotes})
-        return _Plan(quoted.sources, frozenset(quoted.numbers), used, quoted=quoted, offered=offered, shown=shown)
+        return Plan(quoted.sources, frozenset(quoted.numbers), used, quoted=quoted, offered=offered, shown=shown)
 
     def _shown(self, asked: str, sentence: str) -> str:
         """What the model reads to choose the short answer in the sentence; "" if it is no help there."""
@@ -277,64 +292,57 @@ class Chat:
             history,
             excerpts,
             context=self.generator.context,
-            max_tokens=question.options.max_tokens or self.sampling.max_tokens,
+            max_tokens=self._sampling(question).max_tokens,
             count=self.generator.count,
+            system="" if self._quotes(question) else question.system,
         )
 
-    def _tokens(self, plan: _Plan, question: Question) -> AsyncGenerator[Token, None]:
+    def _tokens(self, plan: Plan, question: Question) -> AsyncGenerator[Token, None]:
         if plan.text:
-            return _fixed(plan.text, question.cancel, Usage())
+            return fixed(plan.text, question.cancel, Usage())
         if plan.quoted:
             return self._quoting(plan, plan.quoted, question)
-        # Small models like to go on with a question of their own.
-        stop = f"\n{prompt.QUESTION[prompt.language_of(question.content)]}:"
-        wanted = question.options.temperature
-        sampling = replace(
+        sampling = self._sampling(question)
+        if not (question.messages or sampling.ignore_end):
+            # Small models like to go on with a question of their own.
+            further = f"\n{prompt.QUESTION[prompt.language_of(question.content)]}:"
+            sampling = replace(sampling, stop=(*sampling.stop, further))
+        tokens = self.generator.generate(plan.messages, sampling, question.cancel)
+        return timed(tokens, self.token_timeout)
+
+    def _sampling(self, question: Question) -> Sampling:
+        if question.sampling:
+            return question.sampling
+        options = question.options
+        return replace(
             self.sampling,
-            temperature=self.sampling.temperature if wanted is None else wanted,
-            max_tokens=question.options.max_tokens or self.sampling.max_tokens,
+            temperature=self.sampling.temperature if options.temperature is None else options.temperature,
+            max_tokens=options.max_tokens or self.sampling.max_tokens,
             # With one seed for all, a varied answer would vary from the likeliest one, but not from itself.
             seed=secrets.randbits(32),
-            stop=(*self.sampling.stop, stop),
         )
-        tokens = self.generator.generate(plan.messages, sampling, question.cancel)
-        return _timed(tokens, self.token_timeout)
 
-    async def _quoting(self, plan: _Plan, quoted: quoting.Quotation, question: Question) -> AsyncGenerator[Token, None]:
+    async def _quoting(self, plan: Plan, quoted: quoting.Quotation, question: Question) -> AsyncGenerator[Token, None]:
         """The short answer, by the model where it is a help, and the quotes."""
         short = plan.offered[0].text if plan.offered else ""
         finish = Finish("stop", Usage())
         if plan.shown:
             choices = [shots.choice(span.text) for span in plan.offered]
             priors = [span.prior for span in plan.offered]
-            tokens = self.generator.generate(plan.shown, Sampling(), _Part(question.cancel), choices, priors)
+            tokens = self.generator.generate(plan.shown, Sampling(), Part(question.cancel), choices, priors)
             chosen = ""
-            async with aclosing(_timed(tokens, self.token_timeout)) as timed:
-                async for token in timed:
+            async with aclosing(timed(tokens, self.token_timeout)) as said:
+                async for token in said:
                     chosen += token.text
                     finish = token.finish or finish
             short = chosen.strip()
         if finish.reason == "stop":
             text = quoting.answer(prompt.language_of(question.content), quoted, short)
-            async with aclosing(_fixed(text, question.cancel, finish.usage)) as paragraphs:
+            async with aclosing(fixed(text, question.cancel, finish.usage)) as paragraphs:
                 async for token in paragraphs:
                     yield token
         else:
             yield Token("", finish)
-
-
-class _Part:
-    """The flag of a part of an answer: cancelled with the whole, but its end is not the whole's."""
-
-    def __init__(self, whole: CancelFlag) -> None:
-        self._whole = whole
-        self._ended = False
-
-    def is_set(self) -> bool:
-        return self._ended or self._whole.is_set()
-
-    def set(self) -> None:
-        self._ended = True
 
 
 def _cited_last(history: Sequence[Turn], chosen: Sequence[str]) -> str | None:
@@ -342,28 +350,3 @@ def _cited_last(history: Sequence[Turn], chosen: Sequence[str]) -> str | None:
     places: Iterator[Any] = (source["metadata"] for turn in reversed(history) for source in turn.sources)
     cited = (str(place["document_id"]) for place in places if place["cited"])
     return next((document for document in cited if not chosen or document in chosen), None)
-
-
-async def _fixed(text: str, cancel: CancelFlag, usage: Usage) -> AsyncGenerator[Token, None]:
-    """A text that no model wrote, as an answer, paragraph by paragraph."""
-    reason: FinishReason = "stop"
-    for paragraph in _PARAGRAPH.findall(text):
-        if cancel.is_set():
-            reason = "cancelled"
-            break
-        yield Token(paragraph)
-    yield Token("", Finish(reason, usage))
-
-
-async def _timed(tokens: AsyncGenerator[Token, None], seconds: float) -> AsyncGenerator[Token, None]:
-    """The same tokens. Raises `RagError` GEN-001 if one takes longer than `seconds`, be it an empty sign of life."""
-    async with aclosing(tokens):
-        while True:
-            try:
-                async with asyncio.timeout(seconds):
-                    token = await anext(tokens)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise RagError("GEN-001", seconds=round(seconds)) from None
-            yield token

@@ -248,6 +248,10 @@ class Model:
         return bool(lib.llama_vocab_is_eog(self._vocab, token))
 
     @functools.cached_property
+    def end_tokens(self) -> list[int]:
+        return list(filter(self.ends, range(self.vocabulary)))
+
+    @functools.cached_property
     def _control_text(self) -> re.Pattern[str]:
         """Matches the text of any token that only the template may say: control tokens, and marks that it uses."""
         template = self.meta.get("tokenizer.chat_template", "")
@@ -495,12 +499,17 @@ class Sampler:
         self._chain = chain
         self._context = context
         self._penalty = sampling.repeat_penalty
+        self._never = context.model.end_tokens if sampling.ignore_end else []
         self._recent: deque[int] = deque(maxlen=PENALTY_TOKENS)
 
     def sample(self, row: int) -> int:
         """The next token after a row of the last decode. Ask once for each row: it changes the row's logits."""
         if self._penalty != 1.0:
             self._penalise(row)
+        if self._never:
+            logits = lib.llama_get_logits_ith(self._context.pointer, row)
+            for token in self._never:
+                logits[token] = -math.inf
         token = int(lib.llama_sampler_sample(self._chain, self._context.pointer, row))
         self._recent.append(token)
         return token

@@ -109,8 +109,10 @@ def build(
     context: int,
     max_tokens: int,
     count: Count,
+    system: str = "",
 ) -> list[Message]:
-    """The messages of a prompt that leaves room for an answer.
+    """The messages of a prompt that leaves room for an answer. `system`: what the client wants beside what is always
+    asked for.
 
     Where it does not fit, the evidence of the oldest turns goes first, then those turns, then the last excerpts. Raises
     `RagError` GEN-003 if the question alone does not fit.
@@ -121,7 +123,7 @@ def build(
     turns = list(history)
     bare = 0
     while True:
-        messages = _messages(lang, question, turns, bare, excerpts)
+        messages = _messages(lang, question, turns, bare, excerpts, system)
         tokens = count(messages)
         if tokens <= room:
             return messages
@@ -138,10 +140,10 @@ def build(
 
 
 def _messages(
-    lang: Lang, question: str, turns: Sequence[Turn], bare: int, excerpts: Sequence[Excerpt]
+    lang: Lang, question: str, turns: Sequence[Turn], bare: int, excerpts: Sequence[Excerpt], system: str
 ) -> list[Message]:
     """The first `bare` turns are without their passages."""
-    messages = [Message("system", SYSTEM[lang])]
+    messages = [Message("system", f"{SYSTEM[lang]}\n\n{system}".rstrip())]
     for number, turn in enumerate(turns):
         asked = turn.question if number < bare else turn.asked or turn.question
         messages += [Message("user", asked), Message("assistant", turn.answer)]

@@ -31,7 +31,8 @@ UNKNOWN_ID = "unknown"
 MAX_CONTENT = 10_000
 MAX_FRAME = 256 * 1024
 
-_SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+SESSION_FORM = r"^[A-Za-z0-9._:-]{1,128}$"
+_SESSION_ID = re.compile(SESSION_FORM, re.ASCII)
 
 
 def check_session_id(session_id: str | None) -> str:
@@ -87,6 +88,10 @@ def _encodable(value: str) -> bool:
 
 
 _Unicode = _checked("rule:surrogate", _encodable)
+# Said in the schema, and checked by `check_session_id`, whose error is another than of other fields.
+SessionId = Annotated[StrictStr, Field(json_schema_extra={"pattern": SESSION_FORM})]
+# Of any length.
+Text = Annotated[StrictStr, _Unicode]
 _Id = Annotated[
     StrictStr,
     Field(json_schema_extra={"minLength": 1, "maxLength": 128}),
@@ -147,7 +152,7 @@ class ChatRequest(BaseModel):
     """The body of `POST /chat` and `/chat/stream`. null is as if the field were not there."""
 
     message: Content
-    session_id: StrictStr | None = None
+    session_id: SessionId | None = None
     options: Options | None = None
 
 
@@ -301,7 +306,8 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """`final_sources`: the sources with what the whole answer cites. The socket does not tell them."""
+    """`final_sources`: the sources with what the whole answer cites; `answer_tokens`: those of its text, also where no
+    model wrote it. The socket does not tell them."""
 
     message_id: str
     total_tokens: int
@@ -311,6 +317,7 @@ class End:
     usage: Usage
     grounded: Mapping[str, Any] | None = None
     final_sources: Sequence[dict[str, Any]] = ()
+    answer_tokens: int = 0
 
     @property
     def tokens_used(self) -> int:
@@ -351,7 +358,7 @@ def to_ws(event: Event, lang: Lang) -> str:
         data = {"type": "stream_error", "message_id": event.message_id, **event.error.body(lang)}
     else:
         data = {"type": _WS_TYPES[type(event)], **asdict(event)}
-        for name in ("used", "final_sources"):
+        for name in ("used", "final_sources", "answer_tokens"):
             data.pop(name, None)
         if data.get("grounded", ...) is None:
             del data["grounded"]
@@ -441,13 +448,14 @@ class Stream:
         usage: Usage,
         grounded: Mapping[str, Any] | None = None,
         final_sources: Sequence[dict[str, Any]] = (),
+        answer_tokens: int = 0,
     ) -> End:
         """`grounded`: how much of the answer its evidence supports, if that is known."""
         self._require(self._state == "open" and self.sources_sent, "stream_end")
         self._state = "closed"
         first = None if self._first is None else round((self._first - self._begun) * 1000)
         took = round((self.clock() - self._begun) * 1000)
-        return End(self.message_id, self._tokens, took, reason, first, usage, grounded, final_sources)
+        return End(self.message_id, self._tokens, took, reason, first, usage, grounded, final_sources, answer_tokens)
 
     def error(self, error: RagError) -> ErrorEvent:
         self._require(self._state != "closed", "stream_error")

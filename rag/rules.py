@@ -36,6 +36,41 @@ RULES: dict[str, tuple[str, str]] = {
     "rule:sources": ("1~20의 정수여야 합니다", "it must be an integer from 1 to 20"),
     "rule:answers": ("auto, quote, free 중 하나여야 합니다", "it must be auto, quote or free"),
     "rule:max-tokens": ("1~1,048,576의 정수여야 합니다", "it must be an integer from 1 to 1,048,576"),
+    "rule:top-p": ("0~1의 수여야 합니다", "it must be a number from 0 to 1"),
+    "rule:stop": (
+        "1~256자의 문자열이거나 그런 문자열 최대 4개의 목록이어야 합니다",
+        "it must be a string of 1 to 256 characters, or a list of at most 4 of them",
+    ),
+    "rule:integer": ("정수여야 합니다", "it must be an integer"),
+    "rule:boolean": ("true나 false여야 합니다", "it must be true or false"),
+    "rule:one": ("1이어야 합니다. 답변은 한 번에 하나만 만듭니다", "it must be 1: there is one answer at a time"),
+    "rule:messages": (
+        "메시지 객체 1~1,000개의 목록이어야 합니다",
+        "it must be a list of 1 to 1,000 objects",
+    ),
+    "rule:role": (
+        "system, developer, user, assistant 중 하나여야 합니다",
+        "it must be system, developer, user or assistant",
+    ),
+    "rule:parts": (
+        "문자열이거나 type이 text인 조각의 목록이어야 합니다",
+        "it must be a string, or a list of parts of the type text",
+    ),
+    "rule:last": ("마지막 메시지의 role은 user여야 합니다", "the role of the last message must be user"),
+    "rule:template": (
+        "이 모델의 채팅 템플릿이 받지 않는 역할이나 순서입니다",
+        "the model's chat template does not take these roles in this order",
+    ),
+    "rule:unsupported": ("이 서버가 지원하지 않습니다", "this server does not support it"),
+    "rule:texts": (
+        "비어 있지 않은 문자열이거나 그런 문자열 1~2,048개의 목록이어야 합니다. 토큰 번호는 받지 않습니다",
+        "it must be a string that is not empty, or a list of 1 to 2,048 of them; numbers of tokens are not taken",
+    ),
+    "rule:encoding": ("float나 base64여야 합니다", "it must be float or base64"),
+    "rule:dimensions": (
+        "임베딩 모델의 차원 수와 같아야 합니다",
+        "it must equal the number of dimensions of the embedding model",
+    ),
     "rule:documents": (
         "문서 id 1~100개의 목록이어야 합니다",
         "it must be a list of 1 to 100 ids of documents",

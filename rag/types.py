@@ -90,7 +90,10 @@ EVERYWHERE = Filter()
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen, and where an answer ends. `temperature` 0 is greedy; no `stop` text is said."""
+    """How the next token is chosen, and where an answer ends. `temperature` 0 is greedy; no `stop` text is said.
+
+    With `ignore_end` the model cannot end it: it goes on to `max_tokens`, a stop text or the end of the context.
+    """
 
     temperature: float = 0.0
     top_k: int = 40
@@ -100,6 +103,7 @@ class Sampling:
     seed: int = 0
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
+    ignore_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import re
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from rag.protocol import End, ErrorEvent, Event, Options, Sources, Start, Stream
 from rag.replies import HELLO, NOT_TOLD, NOTHING_FOUND
 from rag.retrieval import Retriever
 from rag.sessions import Sessions
-from rag.types import CancelFlag, Message, Sampling, Token
+from rag.types import CancelFlag, Message, Sampling, Token, Turn
 from tests.fakes import PATIENCE, Clock, HashEmbedder, MemoryStore, ScriptedGenerator, make_document, make_passage
 
 
@@ -624,3 +625,70 @@ async def test_answers_are_counted_and_only_what_a_model_writes_has_a_speed(rig:
     await rig.answer(rig.question(id="m3"), figures=figures)
     assert (figures.answers, figures.errors) == (2, 1)
     assert (figures.running, figures.waiting) == (0, 0)
+
+
+# A conversation that the client brings along.
+
+
+@pytest.mark.parametrize("small", [True, False])
+async def test_a_given_history_is_answered_like_a_session_and_not_kept(quoting: Rig, small: bool) -> None:
+    if not small:
+        quoting.generator.parameters = 7_000_000_000
+    contents = ["What is the warranty of the pump?", "And in which colours is it sold?", "And how heavy is it?"]
+    told = [await quoting.answer(quoting.question(content, content)) for content in contents]
+    history = [Turn("", content, said(events)) for content, events in zip(contents, told, strict=True)]
+    for number, content in enumerate(contents):
+        question = replace(
+            quoting.question(content, "m"), stream=Stream("m", "given", Clock()), history=history[:number]
+        )
+        events = await quoting.answer(question)
+        assert said(events) == said(told[number])
+        assert sources(events) == sources(told[number])
+    prompts = quoting.generator.prompts
+    assert prompts[: len(prompts) // 2] == prompts[len(prompts) // 2 :]
+    assert await quoting.sessions.turns("given") == []
+    assert len(await quoting.sessions.turns("s")) == 3
+
+
+async def test_of_a_long_given_history_only_the_last_turns_are_searched_again(rig: Rig) -> None:
+    history = [Turn("", f"the battery {number}", "It lasts.") for number in range(20)]
+    events = await rig.answer(rig.question(history=history))
+    assert kinds(events)[-1] is End
+    assert {"the battery 17", "the battery 18", "the battery 19"} <= set(rig.embedder.texts)
+    assert "the battery 16" not in rig.embedder.texts
+
+
+async def test_a_given_question_that_does_not_fit_is_part_of_the_history_all_the_same(rig: Rig) -> None:
+    rig.generator.context = 200
+    events = await rig.answer(rig.question(history=[Turn("", "the battery " * 150, "It lasts.")]))
+    assert kinds(events)[-1] is End
+
+
+async def test_a_bare_model_is_given_the_messages_alone(rig: Rig) -> None:
+    messages = [Message("system", "Be brief."), Message("user", "hello")]
+    events = await rig.answer(rig.question("hello", messages=messages))
+    assert rig.generator.prompts == [messages]
+    assert rig.generator.samplings[0].stop == ()
+    assert (said(events), sources(events)) == ("The answer is 42 [1].", [])
+    end = events[-1]
+    assert isinstance(end, End)
+    assert end.grounded is None
+    assert await rig.sessions.turns("s") == []
+    assert rig.embedder.texts == []
+
+
+async def test_a_wish_of_the_client_is_for_a_model_that_writes(quoting: Rig) -> None:
+    question = quoting.question("What is the warranty of the pump?", system="Rhyme. " * 5000)
+    assert quotes(await quoting.answer(question))
+    quoting.generator.parameters = 7_000_000_000
+    await quoting.answer(replace(question, stream=Stream("2", "s", Clock()), system="Rhyme.", cancel=threading.Event()))
+    assert quoting.generator.prompts[-1][0].content.endswith("\n\nRhyme.")
+
+
+async def test_the_tokens_of_an_answer_are_counted_whoever_wrote_it(quoting: Rig) -> None:
+    for parameters in (135_000_000, 7_000_000_000):
+        quoting.generator.parameters = parameters
+        events = await quoting.answer(quoting.question("What is the warranty of the pump?", str(parameters)))
+        end = events[-1]
+        assert isinstance(end, End)
+        assert end.answer_tokens == len(said(events).split())

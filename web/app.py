@@ -24,9 +24,11 @@ from . import (
     chat_http,
     chat_ws,
     documents,
+    embeddings,
     jobs,
     metrics,
     middleware,
+    openai,
     openapi,
     ops,
     pages,
@@ -39,6 +41,9 @@ from .keys import ANSWERS, CLOSING, GUARD, LIMIT, SETTINGS, SOCKETS, STATE, VERS
 from .state import State
 
 MAX_BODY = 1 << 20
+# Ids, but not the names of addresses beside them, which would then seem to take the methods of both.
+DOCUMENT = "{id:(?!(?:jobs|stats)$)[^/]+}"
+JOB = "{id:(?!events$)[^/]+}"
 # Counting a large index takes longer than looking at the process.
 PASSAGES_EVERY = 15.0
 
@@ -50,8 +55,8 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
     With a `state` of ready parts, which stay the caller's, nothing is loaded.
     """
-    doors = [middleware.own_address, auth.key_needed, openapi.accepted_type]
-    app = web.Application(middlewares=[request_id.identify, middleware.errors, *doors], client_max_size=MAX_BODY)
+    around = [request_id.identify, middleware.errors, middleware.own_address, auth.key_needed]
+    app = web.Application(middlewares=around, client_max_size=MAX_BODY)
     app[SETTINGS] = settings
     app[GUARD] = Guard(settings.api_key)
     app[STATE] = state or State(
@@ -62,8 +67,8 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     app[SOCKETS] = set()
     app[CLOSING] = asyncio.Event()
     app[ANSWERS] = Answers()
-    app[LIMIT] = Limit(settings.rate_limit, time.monotonic)
     app[metrics.METRICS] = metrics.Metrics(app[STATE], version, app[SOCKETS])
+    app[LIMIT] = Limit(settings.rate_limit, time.monotonic)
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True)
     app.add_routes(
         [
@@ -73,6 +78,10 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/chat-ws", chat_ws.chat_ws),
             web.post("/chat", chat_http.chat),
             web.post("/chat/stream", chat_http.stream),
+            web.get("/v1/models", openai.models),
+            web.get("/v1/models/{id:.+}", openai.model),
+            web.post("/v1/chat/completions", openai.completions),
+            web.post("/v1/embeddings", embeddings.embeddings),
             web.post("/sessions", sessions.create),
             web.get("/sessions", sessions.list_sessions),
             web.get("/sessions/{id}", sessions.session),
@@ -82,11 +91,11 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/documents", documents.list_documents),
             web.get("/documents/jobs", jobs.list_jobs),
             web.get("/documents/jobs/events", jobs.events, allow_head=False),
-            web.delete("/documents/jobs/{id}", jobs.cancel),
+            web.delete(f"/documents/jobs/{JOB}", jobs.cancel),
             web.get("/documents/jobs/{id}/events", jobs.job_events, allow_head=False),
             web.get("/documents/stats", documents.stats),
-            web.get("/documents/{id}", documents.document),
-            web.delete("/documents/{id}", documents.delete),
+            web.get(f"/documents/{DOCUMENT}", documents.document),
+            web.delete(f"/documents/{DOCUMENT}", documents.delete),
             web.get("/documents/{id}/text", documents.text),
             web.get("/documents/{id}/find", documents.find),
             web.get("/documents/{id}/original", documents.original),

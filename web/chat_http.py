@@ -9,7 +9,7 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
 from typing import Any
@@ -26,6 +26,7 @@ from .chat_ws import MAX_WAITING, SEND_TIMEOUT
 from .keys import ANSWERS, STATE
 from .middleware import lang_of
 from .replies import event_stream, json_body, reply
+from .request_id import note_end
 
 # Seconds between two looks at a connection on which nothing is said.
 LOOK = 0.25
@@ -41,14 +42,11 @@ async def chat(request: web.Request) -> web.Response:
     `tokens_used` are those that the model read and wrote, `processing_time` is in seconds, `grounded` is there where
     the answer was checked.
     """
-    told: list[Event] = []
+    question = await _question(request)
     try:
-        async with _answering(request) as answer, aclosing(_tell(request, answer)) as batches:
-            async for events in batches:
-                told += events
+        return reply(_whole(await listen(request, question), question.stream.session_id))
     except ConnectionError:
         return web.Response(status=CLIENT_GONE)
-    return reply(_whole(told, answer.session_id))
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -56,21 +54,49 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
     What is refused before anything was sent leaves with its HTTP status.
     """
+    question, lang = await _question(request), lang_of(request)
+    return await send(request, question, lambda event: to_sse(event, question.stream.session_id, lang))
+
+
+async def listen(request: web.Request, question: Question) -> list[Event]:
+    """All events of its answer, the last of which is the end. Raises `RagError` if it failed, and
+    `ConnectionResetError` if the client has gone."""
+    told: list[Event] = []
+    async with _answering(request, question) as answer, aclosing(_tell(request, answer)) as batches:
+        async for events in batches:
+            told += events
+    if isinstance(told[-1], ErrorEvent):
+        raise told[-1].error
+    note_end(request, told[-1])
+    return told
+
+
+async def send(request: web.Request, question: Question, encode: Callable[[Event], str]) -> web.StreamResponse:
+    """Tell its answer by server-sent events. `encode` gives the text of an event, "" for what is not told.
+
+    Raises `RagError` for what fails before anything was sent.
+    """
     response: web.StreamResponse | None = None
-    lang, spoken = lang_of(request), time.monotonic()
+    held, told, spoken = "", False, time.monotonic()
     try:
-        async with _answering(request) as answer, aclosing(_tell(request, answer)) as batches:
+        async with _answering(request, question) as answer, aclosing(_tell(request, answer)) as batches:
             async for events in batches:
-                if response is None and events and isinstance(events[-1], ErrorEvent):
+                told = told or any(isinstance(event, TokenEvent) for event in events)
+                if response is None and not told and events and isinstance(events[-1], ErrorEvent):
                     raise events[-1].error
-                text = "".join(to_sse(event, answer.session_id, lang) for event in events)
-                if not text and time.monotonic() - spoken < HEARTBEAT:
+                held += "".join(map(encode, events))
+                # What fails at once leaves with its status: what comes before the first token waits for what follows.
+                if response is None and not told and events and not isinstance(events[-1], End):
+                    continue
+                if not held and time.monotonic() - spoken < HEARTBEAT:
                     continue
                 response = response or await event_stream(request)
                 async with asyncio.timeout(SEND_TIMEOUT):
-                    await response.write((text or ": \n\n").encode())
+                    await response.write((held or ": \n\n").encode())
+                held = ""
                 spoken = time.monotonic()
         if response is not None:
+            note_end(request, events[-1])
             async with asyncio.timeout(SEND_TIMEOUT):
                 await response.write_eof()
     except ConnectionError:
@@ -82,19 +108,23 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response or web.Response(status=CLIENT_GONE)
 
 
-@asynccontextmanager
-async def _answering(request: web.Request) -> AsyncIterator[Answer]:
-    """The answer to the question that the client sends; it is not kept. Raises `RagError` for what is refused."""
+async def _question(request: web.Request) -> Question:
+    """What the client asks. Raises `RagError` for what is refused."""
     asked = chat_request(await json_body(request))
-    rate.check(request)
     session_id = asked.session_id or str(uuid.uuid4())
-    chat, answers = request.app[STATE].ready_chat(), request.app[ANSWERS]
-    running = answers.running(session_id)
-    if running > MAX_WAITING:
-        raise RagError("GEN-004", seconds=10 * running)
     stream = Stream(str(uuid.uuid4()), session_id, time.monotonic)
     options = asked.options or AS_USUAL
-    question = Question(asked.message, stream, threading.Event(), early_sources=True, options=options)
+    return Question(asked.message, stream, threading.Event(), early_sources=True, options=options)
+
+
+@asynccontextmanager
+async def _answering(request: web.Request, question: Question) -> AsyncIterator[Answer]:
+    """The answer to the question; it is not kept. Raises `RagError` for what is refused."""
+    chat, answers = request.app[STATE].ready_chat(), request.app[ANSWERS]
+    running = answers.running(question.stream.session_id)
+    if running > MAX_WAITING:
+        raise RagError("GEN-004", seconds=10 * running)
+    rate.check(request)
     answer = answers.begin(question, chat.answer(question))
     try:
         yield answer
@@ -131,10 +161,8 @@ async def _tell(request: web.Request, answer: Answer) -> AsyncGenerator[Sequence
 
 
 def _whole(events: Sequence[Event], session_id: str) -> dict[str, Any]:
-    """An answer that has ended, as one object. Raises `RagError` if it failed."""
+    """An answer that has ended, as one object."""
     last = events[-1]
-    if isinstance(last, ErrorEvent):
-        raise last.error
     assert isinstance(last, End)
     body = {
         "session_id": session_id,

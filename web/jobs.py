@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from rag.errors import RagError
 from rag.incoming import Incoming, Job, State
@@ -16,6 +17,7 @@ from .keys import CLOSING, STATE
 from .middleware import lang_of
 from .replies import dumps, event_stream, reply
 
+FORM = "multipart/form-data"
 WRITE_SIZE = 1 << 20
 # Seconds of silence after which a line is sent that says nothing, so that nobody between takes the line for dead.
 HEARTBEAT = 15.0
@@ -23,6 +25,8 @@ LISTED_JOBS = 200
 # Waiting jobs in the first event of the stream of all jobs, and seconds between two looks at what has changed.
 FOLLOWED_JOBS = 1000
 LOOK = 0.25
+# What the library raises where the parts of a request are not as they should be.
+MALFORMED = (ValueError, LookupError, RuntimeError, AssertionError, HttpProcessingError)
 
 
 async def upload(request: web.Request) -> web.Response:
@@ -31,8 +35,10 @@ async def upload(request: web.Request) -> web.Response:
     A field `origin` before a file says where it comes from: the same origin replaces its document.
     """
     ingester = request.app[STATE].ready_index().ingester
-    if not request.content_type.startswith("multipart/"):
+    if not request.body_exists:
         raise RagError("WS-002-VALIDATION_ERROR", field="files", rule="rule:files")
+    if request.content_type != FORM:
+        raise RagError("HTTP-415", given=request.content_type[:200], accepted=[FORM])
     jobs: list[Job] = []
     try:
         origin = ""
@@ -48,7 +54,7 @@ async def upload(request: web.Request) -> web.Response:
         # Nothing of a request that failed half-way is kept.
         for job in jobs:
             await asyncio.to_thread(ingester.incoming.discard, job)
-        if isinstance(error, ValueError):
+        if isinstance(error, MALFORMED):
             raise RagError("HTTP-400") from error
         raise
     if not jobs:

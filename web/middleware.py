@@ -14,6 +14,7 @@ from rag.errors import Lang, RagError
 from rag.protocol import preferred_lang
 from rag.settings import HOST
 
+from . import openai_types
 from .forwarded import host_of
 from .keys import SETTINGS
 from .metrics import count_error, route_of
@@ -63,6 +64,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if isinstance(exception, web.HTTPMethodNotAllowed) and request.method == hdrs.METH_OPTIONS:
             return web.Response(status=204, headers={hdrs.ALLOW: _allowed(exception)})
         return error_response(_from_http(exception, request), request)
+    except web.RequestPayloadError:
+        return error_response(RagError("HTTP-400"), request)
     except Exception:
         log.exception("%s %s failed", request.method, route_of(request))
         return error_response(RagError("WS-999-INTERNAL_ERROR"), request)
@@ -71,7 +74,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 def error_response(error: RagError, request: web.Request) -> web.Response:
     """The body of the catalogue, with the id of the request, by which the log can be searched."""
     count_error(request, error.code)
-    body = error.body(lang_of(request)) | {"request_id": id_of(request)}
+    shape = openai_types.error_body if f"{request.path}/".startswith(openai_types.PREFIX) else RagError.body
+    body = shape(error, lang_of(request)) | {"request_id": id_of(request)}
     response = reply(body, status=error.status)
     response.headers.update(error_headers(error))
     return response

@@ -6,17 +6,18 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from pydantic import TypeAdapter
 
 from rag.catalogue import CATALOGUE
-from rag.errors import Lang, RagError
+from rag.errors import Lang
 from rag.protocol import Cancel, ClientMessage, Resume
 
 from . import fields, schemas
 from .keys import VERSION
-from .middleware import Handler, lang_of
-from .operation import JSON, Answer, Operation, Parameter, Said
+from .middleware import lang_of
+from .openai_types import PREFIX
+from .operation import JSON, REF, Answer, Operation, Parameter, Said
 from .operations import OPERATIONS
 from .replies import reply
 
@@ -43,9 +44,21 @@ SENT = (
     schemas.StreamEnd,
     schemas.StreamError,
     schemas.JobNews,
+    schemas.ChatMetadata,
+    schemas.ChatChunk,
+    schemas.ChatDone,
+    schemas.ChatError,
+    schemas.CompletionChunk,
     schemas.Error,
+    schemas.OpenAIError,
 )
-REF = "#/components/schemas/"
+# Names of schemas that two modules give to what is not the same.
+RENAMED = {
+    "rag__protocol__ChatRequest": "ChatRequest",
+    "web__openai_types__ChatRequest": "CompletionRequest",
+    "web__documents__Listing": "Listing",
+    "web__sessions__Listing": "SessionListing",
+}
 
 DOORS: dict[str, Said] = {
     "socket": ("WebSocket", "WebSocket"),
@@ -57,9 +70,9 @@ DOORS: dict[str, Said] = {
     "http": ("화면과 운영", "Pages and operation"),
 }
 ABOUT: Said = (
-    "내 문서와 나누는 대화. 모든 것이 이 컴퓨터 안에서 이루어집니다. 모든 오류의 본문은 같으며 도움말 `/guides/errors`에 "
-    "모두 나와 있습니다. GET을 받는 주소는 HEAD도 받고, OPTIONS에는 받는 메서드를 Allow 헤더로 답합니다. 여기 없는 주소는 "
-    "404(HTTP-404), 받지 않는 메서드는 405(HTTP-405)로 답합니다.",
+    "내 문서와 나누는 대화. 모든 것이 이 컴퓨터 안에서 이루어집니다. 모든 오류의 본문은 같으며 도움말 "
+    "`/guides/errors`에 모두 나와 있습니다. GET을 받는 주소는 HEAD도 받고, OPTIONS에는 받는 메서드를 Allow 헤더로 "
+    "답합니다. 여기 없는 주소는 404(HTTP-404), 받지 않는 메서드는 405(HTTP-405)로 답합니다.",
     "Chat with your own documents; everything stays on this machine. Every error has the same body, and the guide "
     "`/guides/errors` tells them all. What takes GET takes HEAD too, and OPTIONS is answered with the methods in the "
     "header Allow. Other addresses answer with 404 (HTTP-404), other methods with 405 (HTTP-405).",
@@ -74,10 +87,10 @@ async def openapi(request: web.Request) -> web.Response:
 @functools.cache
 def document(version: str, lang: Lang) -> dict[str, Any]:
     """The document with its texts in `lang`."""
-    refs, components = _components()
+    names, components, queries = _components()
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, refs, lang)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, names, queries, lang)
     used = dict.fromkeys(operation.door for operation in OPERATIONS)
     told = {
         "openapi": "3.1.0",
@@ -103,27 +116,13 @@ def codes_of(operation: Operation) -> tuple[str, ...]:
     return (*operation.codes, *(WITH_BODY if operation.body else ()), *locked, *ALWAYS)
 
 
-@web.middleware
-async def accepted_type(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a body of another type than the document names. A body that names none is taken for the right one."""
-    resource = request.match_info.route.resource
-    accepted = _accepted().get((request.method, resource.canonical)) if resource else None
-    given = request.headers.get(hdrs.CONTENT_TYPE)
-    if accepted and given and request.can_read_body and request.content_type not in accepted:
-        raise RagError("HTTP-415", given=given[:100], accepted=accepted)
-    return await handler(request)
-
-
-@functools.cache
-def _accepted() -> Mapping[tuple[str, str], tuple[str, ...]]:
-    return {(operation.method, operation.path): operation.media_types for operation in OPERATIONS if operation.body}
-
-
 def _in(lang: Lang, said: Said) -> str:
     return said[0 if lang == "ko" else 1]
 
 
-def _operation(operation: Operation, refs: Mapping[type, Any], lang: Lang) -> dict[str, Any]:
+def _operation(
+    operation: Operation, names: Mapping[type, str], queries: Mapping[str, Any], lang: Lang
+) -> dict[str, Any]:
     told: dict[str, Any] = {
         "operationId": operation.id,
         "tags": [operation.door],
@@ -133,18 +132,18 @@ def _operation(operation: Operation, refs: Mapping[type, Any], lang: Lang) -> di
         told["description"] = _in(lang, operation.description)
     parameters = [_parameter(each, lang) for each in operation.parameters]
     if operation.query:
-        parameters[-1:-1] = _query(operation.query, refs)
+        parameters[-1:-1] = _query(queries[names[operation.query]])
     if parameters:
         told["parameters"] = parameters
     if operation.body:
-        content = _content(operation.body.content, refs)
+        content = _content(operation.body.content, names)
         if operation.body.example is not None:
             next(iter(content.values()))["example"] = operation.body.example
-        told["requestBody"] = {"required": True, "content": content}
-    told["responses"] = {str(status): _answer(each, refs, lang) for status, each in operation.answers.items()}
+        told["requestBody"] = {"required": operation.body.required, "content": content}
+    told["responses"] = {str(status): _answer(each, names, lang) for status, each in operation.answers.items()}
     for status, codes in _by_status(codes_of(operation)).items():
         # `/health` tells in its own shape why it is not ready.
-        told["responses"].setdefault(str(status), _failure(codes, lang))
+        told["responses"].setdefault(str(status), _failure(operation.path, codes, lang))
     return told | dict(operation.extra)
 
 
@@ -159,9 +158,8 @@ def _parameter(parameter: Parameter, lang: Lang) -> dict[str, Any]:
     return told | ({"example": parameter.example} if parameter.example is not None else {})
 
 
-def _query(model: type, refs: Mapping[type, Any]) -> list[dict[str, Any]]:
+def _query(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The fields of a model as parameters."""
-    schema = refs[model]
     return [
         {
             "name": name,
@@ -182,17 +180,17 @@ def _not_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     return rest | dict(kinds[0]) if kinds else rest
 
 
-def _content(content: Mapping[str, Any], refs: Mapping[type, Any]) -> dict[str, dict[str, Any]]:
+def _content(content: Mapping[str, Any], names: Mapping[type, str]) -> dict[str, dict[str, Any]]:
     return {
-        kind: {"schema": {"$ref": REF + each.__name__} if isinstance(each, type) else each}
+        kind: {"schema": {"$ref": REF + names[each]} if isinstance(each, type) else each}
         for kind, each in content.items()
     }
 
 
-def _answer(answer: Answer, refs: Mapping[type, Any], lang: Lang) -> dict[str, Any]:
+def _answer(answer: Answer, names: Mapping[type, str], lang: Lang) -> dict[str, Any]:
     told: dict[str, Any] = {"description": _in(lang, answer.said)}
     if answer.content:
-        told["content"] = _content(answer.content, refs)
+        told["content"] = _content(answer.content, names)
     if answer.headers:
         told["headers"] = {
             name: {"description": _in(lang, said), "schema": {"type": "string"}}
@@ -208,30 +206,45 @@ def _by_status(codes: Iterable[str]) -> dict[int, list[str]]:
     return dict(sorted(found.items()))
 
 
-def _failure(codes: list[str], lang: Lang) -> dict[str, Any]:
+def _failure(path: str, codes: list[str], lang: Lang) -> dict[str, Any]:
     """The answer with one of these errors."""
+    if f"{path}/".startswith(PREFIX):
+        told = {"$ref": REF + "OpenAIError", "properties": {"error": {"properties": {"code": {"enum": codes}}}}}
+    else:
+        told = {"$ref": REF + "Error", "properties": {"error_code": {"enum": codes}}}
     when = {code: (CATALOGUE[code].ko if lang == "ko" else CATALOGUE[code].en).when for code in codes}
     return {
         "description": "\n".join(f"- `{code}`: {text}" for code, text in when.items()),
-        "content": {
-            JSON: {"schema": {"$ref": REF + "Error", "properties": {"error_code": {"enum": codes}}}},
-        },
+        "content": {JSON: {"schema": told}},
     }
 
 
-def _components() -> tuple[dict[type, Any], dict[str, Any]]:
-    """The schema of every type that the operations name, by type and by name."""
-    named = dict.fromkeys(SENT)
+def _components() -> tuple[dict[type, str], dict[str, Any], dict[str, Any]]:
+    """The name of every type that the operations speak of; the schemas of bodies, and of queries, by name."""
+    kinds = dict.fromkeys(SENT)
     for operation in OPERATIONS:
         contents = [answer.content for answer in operation.answers.values()]
         contents += [operation.body.content] if operation.body else []
-        named |= dict.fromkeys(each for content in contents for each in content.values() if isinstance(each, type))
-    queries = [operation.query for operation in OPERATIONS if operation.query]
-    adapters = [(kind, "validation", TypeAdapter(kind)) for kind in (*named, *queries)]
-    _, found = TypeAdapter.json_schemas(adapters, ref_template=REF + "{model}")  # type: ignore[arg-type]
-    schemas_ = {name: _tidied(name, schema) for name, schema in found["$defs"].items()}
-    refs = {kind: schemas_[kind.__name__] for kind in (*named, *queries)}
-    return refs, {name: schemas_[name] for name in sorted(schemas_) if name not in {q.__name__ for q in queries}}
+        kinds |= dict.fromkeys(each for content in contents for each in content.values() if isinstance(each, type))
+    queries = dict.fromkeys(operation.query for operation in OPERATIONS if operation.query)
+    adapters: list[Any] = [(kind, "validation", TypeAdapter(kind)) for kind in (*kinds, *queries)]
+    made = TypeAdapter.json_schemas(adapters, ref_template=REF + "{model}")
+    refs, found = _renamed([[[kind, ref] for (kind, _), ref in made[0].items()], made[1]["$defs"]])
+    names = {kind: ref["$ref"].removeprefix(REF) for kind, ref in refs}
+    told = {name: _tidied(name, found[name]) for name in sorted(found)}
+    asked = {names[kind] for kind in queries}
+    return names, {n: s for n, s in told.items() if n not in asked}, {n: s for n, s in told.items() if n in asked}
+
+
+def _renamed(part: Any) -> Any:
+    """With simple names in place of those that tell the module."""
+    if isinstance(part, Mapping):
+        return {RENAMED.get(key, key): _renamed(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_renamed(each) for each in part]
+    if isinstance(part, str) and part.startswith(REF):
+        return REF + RENAMED.get(part.removeprefix(REF), part.removeprefix(REF))
+    return part
 
 
 def _tidied(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ HTML = "text/html"
 EVENTS = "text/event-stream"
 FORM = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
+REF = "#/components/schemas/"
 
 STRING: Schema = {"type": "string"}
 BINARY: Schema = {"type": "string", "format": "binary"}
@@ -38,6 +39,7 @@ class Body:
 
     content: Mapping[str, Any]
     example: Any = None
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,6 @@ class Operation:
     codes: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def media_types(self) -> tuple[str, ...]:
-        """What its body may be."""
-        return tuple(self.body.content) if self.body else ()
-
 
 def told(schema: Schema, ko: str, en: str) -> Schema:
     """The schema with a description in both languages."""
@@ -84,3 +81,11 @@ def in_path(name: str, ko: str, en: str, schema: Schema = STRING) -> Parameter:
 
 def as_json(schema: Any, ko: str, en: str, status: int = 200) -> dict[int, Answer]:
     return {status: Answer((ko, en), {JSON: schema})}
+
+
+def events_of(*names: str, last: str = "") -> dict[str, Schema]:
+    """Server-sent events: the schema is that of one of them. Its data are JSON of one of these schemas, or `last`."""
+    data = {**STRING, "contentMediaType": JSON, "contentSchema": {"oneOf": [{"$ref": REF + name} for name in names]}}
+    if last:
+        data = {"anyOf": [{"const": last}, data]}
+    return {EVENTS: {"type": "object", "required": ["data"], "properties": {"event": STRING, "data": data}}}

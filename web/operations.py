@@ -1,13 +1,13 @@
-"""Every address of the server, what it takes and what it answers: the table behind `/openapi.json` and `/guides/api`."""
+"""Every address of the server, what it takes and what it answers: what `/openapi.json` and `/guides/api` tell."""
 
 from __future__ import annotations
 
-from rag.catalogue import DOCUMENTS, HTTP, SEARCH, SESSIONS, SOCKET
+from rag.catalogue import CHAT, DOCUMENTS, HTTP, OPENAI, SEARCH, SESSIONS, SOCKET
+from rag.protocol import SESSION_FORM, ChatRequest
 
-from . import documents, schemas
+from . import documents, openai_types, schemas, sessions
 from .operation import (
     BINARY,
-    EVENTS,
     FORM,
     HTML,
     JSON,
@@ -19,6 +19,7 @@ from .operation import (
     Parameter,
     Schema,
     as_json,
+    events_of,
     in_path,
     told,
 )
@@ -27,10 +28,21 @@ from .search import Search
 INVALID = "WS-002-VALIDATION_ERROR"
 NOT_READY = ("WS-003-SERVICE_NOT_INITIALIZED", "GEN-002", "SEARCH-003", "SETUP-003")
 NO_INDEX = (*NOT_READY, "SEARCH-004")
+ASKED = (
+    "WS-001-INVALID_JSON",
+    INVALID,
+    *NO_INDEX,
+    "SEARCH-001",
+    "GEN-001",
+    "GEN-003",
+    "GEN-004",
+    "GEN-999",
+    "RATE-001",
+)
 # A value in the path that the router does not take for one.
 NO_PATH = "HTTP-404"
 
-SESSION_ID = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"}
+SESSION_ID = {"type": "string", "pattern": SESSION_FORM}
 IN_LANG = Parameter(
     "lang",
     (
@@ -42,6 +54,7 @@ IN_LANG = Parameter(
 DOCUMENT = in_path("id", "문서의 id", "Id of the document")
 JOB = in_path("id", "작업의 id", "Id of the job")
 SESSION = in_path("id", "대화의 id", "Id of the conversation", SESSION_ID)
+QUESTION = {"message": "What is the answer?", "session_id": "my-session"}
 GONE = {204: Answer(("지웠습니다.", "It is deleted."))}
 # Needs no key.
 OPEN: Schema = {"security": []}
@@ -162,7 +175,7 @@ SOCKETS = (
             Parameter("answers", ("`quote` 또는 `free`: 답변의 방식", "`quote` or `free`: the kind of the answers.")),
             Parameter("thinking", ("`show`: 모델의 생각도 보냅니다.", "`show`: what the model thinks is sent, too.")),
         ),
-        codes=("SESSION-001", "HTTP-400"),
+        codes=("SESSION-001", "HTTP-400", "WS-004-TOO_MANY_CONNECTIONS"),
         extra={
             "x-websocket": {
                 "guide": "/guides/05-protocol",
@@ -176,7 +189,124 @@ SOCKETS = (
     ),
 )
 
+CHATS = (
+    Operation(
+        "POST",
+        "/chat",
+        "chat",
+        CHAT,
+        ("질문하고 답변을 한 번에 받기", "Ask, and get the whole answer"),
+        as_json(schemas.Answered, "답변과 출처.", "The answer with its sources."),
+        ("같은 `session_id`의 질문은 한 대화입니다.", "Questions of one `session_id` are one conversation."),
+        (IN_LANG,),
+        body=Body({JSON: ChatRequest}, QUESTION),
+        codes=(*ASKED, "SESSION-001"),
+    ),
+    Operation(
+        "POST",
+        "/chat/stream",
+        "chatStream",
+        CHAT,
+        ("질문하고 답변을 흘려 받기", "Ask, and get the answer as it comes"),
+        {
+            200: Answer(
+                (
+                    "서버 전송 이벤트: `metadata` 하나, `chunk` 여럿, `done` 하나. 도중에 실패하면 `error`로 끝납니다.",
+                    "Server-sent events: one `metadata`, any number of `chunk`, one `done`, or an `error`.",
+                ),
+                events_of("ChatMetadata", "ChatChunk", "ChatDone", "ChatError"),
+            )
+        },
+        ("연결을 끊으면 답변도 멈춥니다.", "A client that goes away stops the answer."),
+        (IN_LANG,),
+        body=Body({JSON: ChatRequest}, QUESTION),
+        codes=(*ASKED, "SESSION-001"),
+    ),
+)
+
+OPENAIS = (
+    Operation(
+        "GET",
+        "/v1/models",
+        "listModels",
+        OPENAI,
+        ("모델 목록", "List the models"),
+        as_json(schemas.Models, "채팅 모델과 임베딩 모델.", "The chat model and the embedding model."),
+        parameters=(IN_LANG,),
+    ),
+    Operation(
+        "GET",
+        "/v1/models/{id}",
+        "getModel",
+        OPENAI,
+        ("모델 하나", "One model"),
+        as_json(schemas.Model, "모델.", "The model."),
+        parameters=(in_path("id", "모델의 이름", "Name of the model"), IN_LANG),
+        codes=(NO_PATH,),
+    ),
+    Operation(
+        "POST",
+        "/v1/chat/completions",
+        "createCompletion",
+        OPENAI,
+        ("대화에 이어 답변하기", "Answer a conversation"),
+        {
+            200: Answer(
+                (
+                    "답변. `stream`이면 서버 전송 이벤트로 오고 `[DONE]`으로 끝납니다.",
+                    "The answer; with `stream` server-sent events that end with `[DONE]`.",
+                ),
+                {JSON: schemas.Completion, **events_of("CompletionChunk", "OpenAIError", last="[DONE]")},
+            )
+        },
+        (
+            "문서에서 찾아 답하고 출처를 `sources`에 담습니다. `retrieval`이 false이면 모델만 답합니다. "
+            "모델 이름은 아무것이나 됩니다.",
+            "It answers from the documents and gives its `sources`; with `retrieval` false the model answers alone. "
+            "Any name of a model is taken.",
+        ),
+        (IN_LANG,),
+        body=Body({JSON: openai_types.ChatRequest}, {"messages": [{"role": "user", "content": QUESTION["message"]}]}),
+        codes=ASKED,
+    ),
+    Operation(
+        "POST",
+        "/v1/embeddings",
+        "createEmbeddings",
+        OPENAI,
+        ("글을 벡터로", "Texts to vectors"),
+        as_json(schemas.Embeddings, "글마다 단위 벡터 하나.", "One unit vector for each text."),
+        parameters=(IN_LANG,),
+        body=Body({JSON: openai_types.EmbeddingRequest}, {"input": ["warranty", "delivery"]}),
+        codes=("WS-001-INVALID_JSON", INVALID, *NO_INDEX, "SEARCH-001", "EMBED-001"),
+    ),
+)
+
 CONVERSATIONS = (
+    Operation(
+        "GET",
+        "/sessions",
+        "listSessions",
+        SESSIONS,
+        ("대화 목록", "List the conversations"),
+        as_json(schemas.Sessions, "대화. 마지막에 쓴 것이 먼저입니다.", "The conversations, the latest used first."),
+        parameters=(IN_LANG,),
+        query=sessions.Listing,
+        codes=(INVALID, *NOT_READY),
+    ),
+    Operation(
+        "POST",
+        "/sessions",
+        "createSession",
+        SESSIONS,
+        ("대화 시작하기", "Begin a conversation"),
+        as_json(schemas.NewSession, "이미 있던 대화입니다.", "It is known already.")
+        | as_json(schemas.NewSession, "새 대화입니다.", "It is new.", 201),
+        ("id가 없으면 서버가 UUID v4를 만듭니다.", "Without an id the server makes a UUID v4."),
+        (IN_LANG,),
+        body=Body({JSON: sessions.New}, {"session_id": "my-session"}, required=False),
+        codes=("WS-001-INVALID_JSON", INVALID, "SESSION-001", *NOT_READY),
+    ),
     Operation(
         "GET",
         "/sessions/{id}",
@@ -354,9 +484,7 @@ INCOMING = (
         "listJobs",
         DOCUMENTS,
         ("작업 목록", "List the jobs"),
-        as_json(
-            schemas.Jobs, "처리 중, 대기 중, 끝난 작업의 차례.", "Those worked on, those that wait, those that ended."
-        ),
+        as_json(schemas.Jobs, "처리 중, 대기 중, 끝난 작업의 차례.", "Working, waiting, ended."),
         parameters=(IN_LANG,),
         codes=NO_INDEX,
     ),
@@ -372,7 +500,7 @@ INCOMING = (
                     "끝나지 않는 서버 전송 이벤트 `jobs`. 데이터는 스키마 `JobNews`입니다.",
                     "Server-sent events `jobs` without end; their data have the schema `JobNews`.",
                 ),
-                {EVENTS: {"type": "string", "x-data": {"$ref": "#/components/schemas/JobNews"}}},
+                events_of("JobNews"),
             )
         },
         parameters=(IN_LANG,),
@@ -404,7 +532,7 @@ INCOMING = (
                     "작업이 끝날 때까지의 서버 전송 이벤트 `job`. 데이터는 스키마 `Job`입니다.",
                     "Server-sent events `job` until it has ended; their data have the schema `Job`.",
                 ),
-                {EVENTS: {"type": "string", "x-data": {"$ref": "#/components/schemas/Job"}}},
+                events_of("Job"),
             )
         },
         parameters=(JOB, IN_LANG),
@@ -415,14 +543,21 @@ INCOMING = (
 RUNNING = (
     Operation(
         "GET",
+        "/metrics",
+        "metrics",
+        HTTP,
+        ("Prometheus가 읽는 수치", "Figures for Prometheus"),
+        {200: Answer(("Prometheus 형식의 글.", "Text in the format of Prometheus."), {"text/plain": STRING})},
+        parameters=(IN_LANG,),
+    ),
+    Operation(
+        "GET",
         "/health",
         "health",
         HTTP,
         ("준비되었는지", "Whether it is ready"),
         as_json(schemas.Health, "준비되었거나 모델을 불러오는 중입니다.", "It is ready, or loads its models.")
-        | as_json(
-            schemas.Health, "쓸 수 없습니다. `error`가 까닭을 말합니다.", "It cannot be used; `error` says why.", 503
-        ),
+        | as_json(schemas.Health, "쓸 수 없습니다. `error`가 까닭을 말합니다.", "Not usable; `error` says why.", 503),
         (
             "키가 정해져 있으면, 키 없이는 `status`, `version`, `key_required`만 알려 줍니다.",
             "Where a key is set, it tells `status`, `version` and `key_required` alone to those who have none.",
@@ -439,10 +574,24 @@ RUNNING = (
         as_json(schemas.Stats, "수치. 아직 없는 것은 null입니다.", "The figures; what is not there yet is null."),
         parameters=(IN_LANG,),
     ),
+    Operation(
+        "GET",
+        "/metrics",
+        "metrics",
+        HTTP,
+        ("모니터링을 위한 지표", "Metrics for monitoring"),
+        {200: Answer(("Prometheus 텍스트 형식.", "The text format of Prometheus."), {"text/plain": STRING})},
+        (
+            "지표의 이름과 뜻은 도움말 `/guides/12-monitoring`에 있습니다.",
+            "The guide `/guides/12-monitoring` names them.",
+        ),
+    ),
 )
 
 OPERATIONS: tuple[Operation, ...] = (
     *SOCKETS,
+    *CHATS,
+    *OPENAIS,
     *CONVERSATIONS,
     *SEARCHES,
     *INCOMING,

@@ -18,6 +18,19 @@ class Error(TypedDict):
     error_code: str
     message: str
     solutions: list[str]
+    request_id: NotRequired[str]
+
+
+class OpenAIProblem(TypedDict):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIError(TypedDict):
+    error: OpenAIProblem
+    request_id: NotRequired[str]
 
 
 # Passages and conversations.
@@ -55,6 +68,23 @@ class Session(TypedDict):
     session_id: str
     turns: list[Turn]
     expires_in: Count
+
+
+class NewSession(TypedDict):
+    session_id: str
+    expires_in: Count
+
+
+class Summary(TypedDict):
+    session_id: str
+    turns: Count
+    used: str
+    title: str
+
+
+class Sessions(TypedDict):
+    sessions: list[Summary]
+    total: Count
 
 
 # Documents.
@@ -157,6 +187,156 @@ class DocumentStats(TypedDict):
     rebuilding: Progress | None
 
 
+# Answers over HTTP.
+
+
+class Usage(TypedDict):
+    prompt_tokens: Count
+    cached_tokens: Count
+    completion_tokens: Count
+
+
+class Grounded(TypedDict):
+    supported: Count
+    total: Count
+    unsupported: list[Annotated[list[Offset], Field(min_length=2, max_length=2)]]
+
+
+class Answered(TypedDict):
+    session_id: str
+    message_id: str
+    answer: str
+    sources: list[Source]
+    usage: Usage
+    finish_reason: FinishReason
+    tokens_used: Count
+    total_chunks: Count
+    processing_time: Annotated[float, Field(ge=0)]
+    grounded: NotRequired[Grounded]
+
+
+class ChatMetadata(TypedDict):
+    event: Literal["metadata"]
+    session_id: str
+    message_id: str
+    search_results: Count
+    ranked_results: Count
+    sources: list[Source]
+
+
+class ChatChunk(TypedDict):
+    event: Literal["chunk"]
+    data: str
+    chunk_index: Offset
+
+
+class ChatDone(TypedDict):
+    event: Literal["done"]
+    session_id: str
+    message_id: str
+    total_chunks: Count
+    tokens_used: Count
+    processing_time: Annotated[float, Field(ge=0)]
+    sources: list[Source]
+
+
+class ChatError(TypedDict):
+    event: Literal["error"]
+    error_code: str
+    message: str
+    suggestion: str
+    solutions: list[str]
+
+
+# OpenAI's shapes.
+
+
+class Model(TypedDict):
+    id: str
+    object: Literal["model"]
+    created: Count
+    owned_by: str
+
+
+class Models(TypedDict):
+    object: Literal["list"]
+    data: list[Model]
+
+
+class CachedTokens(TypedDict):
+    cached_tokens: Count
+
+
+class CompletionUsage(TypedDict):
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count
+    prompt_tokens_details: CachedTokens
+
+
+class CompletionMessage(TypedDict):
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+
+
+class Choice(TypedDict):
+    index: Offset
+    message: CompletionMessage
+    logprobs: None
+    finish_reason: Literal["stop", "length"]
+
+
+class Completion(TypedDict):
+    id: str
+    object: Literal["chat.completion"]
+    created: Count
+    model: str
+    choices: list[Choice]
+    usage: CompletionUsage
+    sources: list[Source]
+
+
+class Delta(TypedDict):
+    role: NotRequired[Literal["assistant"]]
+    content: NotRequired[str]
+
+
+class ChunkChoice(TypedDict):
+    index: Offset
+    delta: Delta
+    logprobs: None
+    finish_reason: Literal["stop", "length"] | None
+
+
+class CompletionChunk(TypedDict):
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: Count
+    model: str
+    choices: list[ChunkChoice]
+    usage: NotRequired[CompletionUsage | None]
+    sources: NotRequired[list[Source]]
+
+
+class Embedding(TypedDict):
+    object: Literal["embedding"]
+    index: Offset
+    embedding: list[float] | str
+
+
+class EmbeddingUsage(TypedDict):
+    prompt_tokens: Count
+    total_tokens: Count
+
+
+class Embeddings(TypedDict):
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: EmbeddingUsage
+
+
 # For those who run it.
 
 
@@ -244,18 +424,6 @@ class Stats(TypedDict):
 # The events of the socket.
 
 
-class Usage(TypedDict):
-    prompt_tokens: Count
-    cached_tokens: Count
-    completion_tokens: Count
-
-
-class Grounded(TypedDict):
-    supported: Count
-    total: Count
-    unsupported: list[Annotated[list[Offset], Field(min_length=2, max_length=2)]]
-
-
 class StreamStart(TypedDict):
     type: Literal["stream_start"]
     message_id: str
@@ -293,6 +461,9 @@ class StreamEnd(TypedDict):
     grounded: NotRequired[Grounded]
 
 
-class StreamError(Error):
+class StreamError(TypedDict):
     type: Literal["stream_error"]
     message_id: str
+    error_code: str
+    message: str
+    solutions: list[str]

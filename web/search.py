@@ -7,11 +7,11 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field, StrictInt, StrictStr, TypeAdapter
 
-from rag.protocol import Content, load_object, source_of, validate
+from rag.protocol import Content, source_of, validate
 from rag.types import Filter
 
 from .keys import STATE
-from .replies import reply
+from .replies import json_body, reply
 
 Names = Annotated[list[Annotated[StrictStr, Field(min_length=1, max_length=1000)]], Field(max_length=1000)]
 
@@ -36,7 +36,7 @@ async def search(request: web.Request) -> web.Response:
 
     Only the query is needed. `documents` are ids; a folder holds all that lies below it; types are such as `pdf`.
     """
-    asked = validate(_SEARCH, load_object(await request.read()))
+    asked = validate(_SEARCH, await json_body(request))
     index = request.app[STATE].ready_index()
     passages = await index.retriever.search(asked.query, asked.k, asked.where())
     return reply({"sources": [source_of(passage) for passage in passages]})

@@ -6,10 +6,10 @@ import uuid
 from typing import Annotated
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, Field, StrictStr, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from rag.errors import RagError
-from rag.protocol import check_session_id, timestamp, validate
+from rag.protocol import SessionId, check_session_id, timestamp, validate
 from rag.sessions import Summary
 
 from .keys import ANSWERS, SETTINGS, STATE
@@ -17,7 +17,7 @@ from .replies import json_body, reply
 
 
 class New(BaseModel):
-    session_id: StrictStr | None = None
+    session_id: SessionId | None = None
 
 
 class Listing(BaseModel):

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.app_client import Parts
+from web.serving import Runner
 
 T = TypeVar("T")
 
@@ -104,7 +105,7 @@ async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> N
     parts = Parts(directory, **given)  # type: ignore[arg-type]
     await parts.ingester.start()
     app = parts.app()
-    runner = web.AppRunner(app)
+    runner = Runner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
