@@ -37,6 +37,7 @@ BY_KIND = {
     ("08-http", "json"): "tests/test_http_guide.py::test_the_error_in_the_guide_is_that_of_the_catalogue",
     ("09-openai", "python"): "tests/test_openai_clients.py::test_every_python_example_of_the_guide_runs",
     ("09-openai", "sh"): "tests/test_openai_clients.py::test_every_command_of_the_guide_runs",
+    ("13-security", "sh"): "tests/test_locked_server.py::test_every_command_of_the_guide_runs",
     ("12-monitoring", "sh"): "tests/test_metrics.py::test_the_requests_of_the_guide_answer_as_it_says",
     ("12-monitoring", "yaml"): "tests/test_metrics.py::test_what_prometheus_is_told_to_scrape_is_there",
     ("12-monitoring", "promql"): "tests/test_metrics.py::test_queries_and_rules_name_what_is_there",
