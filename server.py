@@ -14,7 +14,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,9 +22,9 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from rag import jsonfile, logs
-from rag.errors import Lang, RagError
+from rag.errors import Lang, RagError, Refused
 from rag.settings import TABLE, Settings, load, others_can_read, terminal_lang
-from rag.terminal import Bars, Refused, Total, say, show
+from rag.terminal import Bars, Total, say, show
 
 if TYPE_CHECKING:
     # Commands import what they need, so that each starts fast.
@@ -55,12 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RagError as error:
         return _complain(error.body(lang))
     except Refused as refusal:
-        return _complain(refusal.args[0])
+        return _complain(refusal.body)
     except KeyboardInterrupt:
         return 130
 
 
-def _complain(body: dict[str, Any]) -> int:
+def _complain(body: Mapping[str, Any]) -> int:
     """One clear message; the exit code."""
     lines = [f"{body['error_code']}: {body['message']}", *(f"  - {solution}" for solution in body["solutions"])]
     print("\n".join(lines), file=sys.stderr)
@@ -271,17 +271,13 @@ async def _here_or_there(settings: Settings, lang: Lang, here: Here[T], there: T
         server = jsonfile.load(settings.data_dir / "server.json")
         if error.code != "SETUP-004" or not server.get("url"):
             raise
-    from aiohttp import ClientError
-
     from web.client import Client
 
-    try:
-        # Of several keys, any will do.
-        known = {"certificate": server.get("certificate", ""), "key": settings.api_key[0] if settings.api_key else ""}
-        async with Client(server["url"], lang, settings.answers, **known) as client:
-            return await there(client)
-    except ClientError as error:
-        raise RagError("SETUP-007", url=server["url"], file=str(error)) from None
+    certificate, key = server.get("certificate", ""), next(iter(settings.api_key), "")
+    async with Client(
+        server["url"], lang=lang, answers=settings.answers, api_key=key, certificate=certificate
+    ) as client:
+        return await there(client)
 
 
 async def _ingest(settings: Settings, lang: Lang, paths: Sequence[Path]) -> int:
@@ -331,11 +327,9 @@ async def _hand_over(client: Client, lang: Lang, files: Files) -> list[str]:
 
     async def send(source: str, path: Path) -> str:
         try:
-            return await total.follow(source, client.upload(source, path))
-        except RagError as error:
-            return total.end(source, error.body(lang))
+            return await total.follow(source, client.upload(path, name=source))
         except Refused as refusal:
-            return total.end(source, refusal.args[0])
+            return total.end(source, refusal.body)
 
     # So many at a time, in order.
     left = iter(files)
@@ -350,7 +344,7 @@ async def _hand_over(client: Client, lang: Lang, files: Files) -> list[str]:
 async def _documents(settings: Settings, lang: Lang, query: str) -> int:
     """List the documents whose name holds the query, the newest first."""
 
-    async def here() -> list[dict[str, Any]]:
+    async def here() -> Sequence[Mapping[str, Any]]:
         from rag.service import open_index
 
         models = await asyncio.to_thread(_models, settings, lang)
@@ -358,7 +352,7 @@ async def _documents(settings: Settings, lang: Lang, query: str) -> int:
             documents, _ = await index.store.list_documents(query, 0, sys.maxsize)
         return [{"id": each.id, "passages": each.passages, "name": each.source} for each in documents]
 
-    async def there(client: Client) -> list[dict[str, Any]]:
+    async def there(client: Client) -> Sequence[Mapping[str, Any]]:
         return await client.documents(query)
 
     for row in await _here_or_there(settings, lang, here, there):

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from . import logs
 from .chat import Question
 from .errors import RagError
 from .protocol import End, ErrorEvent, Event, Sources, ThinkingEvent, TokenEvent
@@ -194,7 +195,8 @@ class Answers:
         answer = Answer(question)
         self._kept[answer.session_id, answer.message_id] = answer
         answer._later(answer.cancel, ABANDON)
-        task = asyncio.create_task(answer._run(events), name=f"answer {answer.session_id}")
+        with logs.bound(message_id=answer.message_id):
+            task = asyncio.create_task(answer._run(events), name="answer")
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._done(done, answer))
         return answer

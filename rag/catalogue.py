@@ -567,12 +567,12 @@ CATALOGUE: dict[str, Row] = {
         "TLS 인증서나 개인 키를 사용할 수 없습니다: {file} ({reason}).",
         (
             "--tls-cert에는 PEM 형식의 인증서를, --tls-key에는 암호 없는 그 개인 키를 지정하세요.",
-            "도움말 '운영하기'에서 만드는 방법을 확인하세요.",
+            "도움말 'RAG Standard를 여럿이 쓰게 운영하기'에서 만드는 방법을 확인하세요.",
         ),
         "The TLS certificate or its key cannot be used: {file} ({reason}).",
         (
             "Give --tls-cert a certificate in PEM format, and --tls-key its private key without a password.",
-            "The guide on running RAG Standard shows how to make them.",
+            "The guide 'Running RAG Standard for others' shows how to make them.",
         ),
         when=("TLS 인증서나 개인 키를 쓸 수 없을 때", "The TLS certificate or its key cannot be used."),
         doors=(COMMAND,),

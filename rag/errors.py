@@ -6,6 +6,7 @@ writes an error text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from .catalogue import CATALOGUE as CATALOGUE
@@ -41,6 +42,17 @@ class RagError(Exception):
         """The JSON body that every door sends: `error_code`, `message`, `solutions`."""
         text = self.text(lang)
         return {"error_code": self.code, "message": text.message, "solutions": list(text.solutions)}
+
+
+class Refused(Exception):
+    """An error that a server told, in its words. `body` is the JSON with `error_code`, `message` and `solutions`."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        self.body = body
+        self.code = str(body["error_code"])
+        self.message = str(body["message"])
+        self.solutions = tuple(map(str, body["solutions"]))
+        super().__init__(f"{self.code}: {self.message}")
 
 
 def _spoken(value: Any, lang: Lang) -> Any:

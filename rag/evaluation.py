@@ -11,7 +11,7 @@ import re
 import statistics
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -45,7 +45,7 @@ class Reply:
     text: str = ""
     sources: Sequence[dict[str, Any]] = ()
     parts: Sequence[str] = ()
-    passages: Sequence[dict[str, Any]] = ()
+    passages: Sequence[Mapping[str, Any]] = ()
     refused: bool = False
     supported: int = 0
     sentences: int = 0
@@ -115,11 +115,11 @@ def _verdict(case: Case, reply: Reply, held: bool | None) -> Verdict:
     return "unrated" if held is None else "right" if held else "wrong"
 
 
-def _first(passages: Sequence[dict[str, Any]], fits: Callable[[dict[str, Any]], bool]) -> int:
+def _first(passages: Sequence[Mapping[str, Any]], fits: Callable[[Mapping[str, Any]], bool]) -> int:
     return next((number for number, passage in enumerate(passages, 1) if fits(passage)), 0)
 
 
-def _is_named(passage: dict[str, Any], name: str) -> bool:
+def _is_named(passage: Mapping[str, Any], name: str) -> bool:
     """Whether the passage is of the document: by its title, its name, or the end of its path."""
     wanted = plain(name).strip("/")
     return wanted == plain(passage["title"]) or f"/{plain(passage['metadata']['source'])}".endswith(f"/{wanted}")

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -22,11 +22,11 @@ from .types import Document, Store
 class Door(Protocol):
     """Where questions are asked: this process or a server."""
 
-    def ask(self, question: str, session_id: str) -> AsyncIterator[dict[str, Any]]:
+    def ask(self, question: str, session_id: str) -> AsyncIterable[Mapping[str, Any]]:
         """The events of the answer, in the form of the wire."""
         ...
 
-    async def search(self, query: str, k: int) -> Sequence[dict[str, Any]]:
+    async def search(self, query: str, k: int) -> Sequence[Mapping[str, Any]]:
         """The passages that are found, in the shape of sources."""
         ...
 
@@ -69,7 +69,7 @@ async def examine(cases: Iterable[Case], door: Door) -> AsyncIterator[Outcome]:
 async def _reply(question: str, door: Door) -> Reply:
     tokens: list[str] = []
     sources: list[dict[str, Any]] = []
-    end: dict[str, Any] = {}
+    end: Mapping[str, Any] = {}
     async for event in door.ask(question, f"bench-{uuid.uuid4()}"):
         if event["type"] == "stream_token":
             tokens.append(event["token"])

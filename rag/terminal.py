@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
 from tqdm import tqdm
 
-from .errors import Lang
+from .errors import Lang, Refused
 
 MESSAGES: dict[str, tuple[str, str]] = {
     "ready": ("{url} 에서 실행 중입니다. 끝내려면 Ctrl+C를 누르세요.", "Running at {url}. Press Ctrl+C to stop."),
@@ -26,10 +26,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "reported": ("보고서: {files}", "Report: {files}"),
 }
-
-
-class Refused(Exception):
-    """An error that the server told, in its words."""
 
 
 def say(lang: Lang, key: str, **data: object) -> None:
@@ -67,7 +63,7 @@ class Total:
         self._done: dict[str, int] = {}
         self._known: dict[str, int] = {}
 
-    async def follow(self, source: str, states: AsyncIterator[dict[str, Any]]) -> str:
+    async def follow(self, source: str, states: AsyncIterable[Mapping[str, Any]]) -> str:
         """Show the progress of one file to its end. "" or its error."""
         error = None
         async for state in states:
@@ -76,7 +72,7 @@ class Total:
             self._show()
         return self.end(source, error)
 
-    def end(self, source: str, error: dict[str, Any] | None) -> str:
+    def end(self, source: str, error: Mapping[str, Any] | None) -> str:
         """One file more has ended. "" or its error, which is shown."""
         self._ended += 1
         self._bar.set_description_str(f"{self._ended}/{self._files}", refresh=False)
@@ -96,7 +92,7 @@ class Total:
         self._bar.close()
 
 
-async def show(events: AsyncIterator[dict[str, Any]], lang: Lang) -> None:
+async def show(events: AsyncIterable[Mapping[str, Any]], lang: Lang) -> None:
     """Print an answer as it comes. Raises `Refused` for its error."""
     async for event in events:
         if event["type"] == "stream_token":

@@ -39,7 +39,6 @@ class Parts:
     store: MemoryStore = field(default_factory=MemoryStore)
     token_timeout: float = 30.0
     clock: Clock = field(default_factory=Clock)
-    settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         text = "the answer to all questions is 42"
@@ -56,11 +55,11 @@ class Parts:
     def index(self) -> Index:
         return Index(self.store, Retriever(self.embedder, self.store), self.ingester)  # type: ignore[arg-type]
 
-    def app(self, state: State | None = None) -> web.Application:
+    def app(self, state: State | None = None, **given: str) -> web.Application:
         if state is None:
             chat = self.chat()
             state = State("ok", "scripted", "hashed words", chat, self.index(), figures=chat.figures)
-        settings = load({"data_dir": str(self.directory), "models_dir": str(self.directory), **self.settings}, {})
+        settings = load({"data_dir": str(self.directory), "models_dir": str(self.directory)} | given, {})
         return create_app(settings, "test", models=Models(None, None), state=state)
 
 

@@ -23,6 +23,7 @@ from models import starter
 
 from . import vocabularies
 from .app_client import Client, MakeClient, Parts
+from .logged import logged as logged
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 300.0
@@ -70,6 +71,8 @@ class Server:
 
 
 PROGRAM = (sys.executable, "-u", str(ROOT / "server.py"))
+# The same without models.
+SCRIPTED = (sys.executable, "-u", "-m", "tests.scripted_server")
 
 
 def start_server(
@@ -140,7 +143,11 @@ def sliding_model(llama_files: vocabularies.LlamaFiles, tmp_path_factory: pytest
 @pytest.fixture(scope="session")
 def server(starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server with the guides as its documents."""
-    running = start_server(tmp_path_factory.mktemp("data"), starter_models, ["--max-tokens", "96"]).wait()
+    running = start_server(
+        tmp_path_factory.mktemp("data"),
+        starter_models,
+        ["--max-tokens", "96", "--log-format", "json", "--log-level", "debug"],
+    ).wait()
     yield running
     running.stop()
 

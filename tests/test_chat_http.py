@@ -337,7 +337,7 @@ async def test_a_failure_of_the_whole_answer_is_its_status(parts: Parts, client:
 
 async def test_a_model_that_hangs_is_told_on_the_stream(parts: Parts, aiohttp_client: MakeClient) -> None:
     Hold(parts)
-    parts.token_timeout = 0.05
+    parts.token_timeout = 3 * chat_http.LOOK
     client = await aiohttp_client(parts.app())
     response = await post(client, "/chat")
     assert (response.status, (await response.json())["error_code"]) == (504, "GEN-001")

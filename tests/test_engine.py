@@ -537,6 +537,10 @@ async def test_an_answer_that_quotes_its_prompt_needs_few_decodes(make_rig: Make
     assert rig.context.rows(0) == list(f"{quoted}\n\nQuote it: {quoted}".encode()), (
         "a wrong draft leaves nothing behind"
     )
+    drafted = sum(part.outputs - 1 for parts in rig.context.decodes for part in parts if part.outputs)
+    assert rig.engine.drafted == drafted
+    # Each decode that says anything says one token more than was right of its draft.
+    assert rig.engine.accepted == len(quoted) + 1 - sum(part.outputs > 0 for (part,) in rig.context.decodes)
 
 
 async def test_an_end_or_a_stop_or_the_limit_inside_a_draft_ends_the_answer_there(make_rig: MakeRig) -> None:

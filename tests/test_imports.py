@@ -77,7 +77,7 @@ ARROWS: dict[str, set[str]] = {
         *("protocol", "sessions", "retrieval", "evidence", "basis", "overview", "quoting", "replies", "prompt"),
         *("plan", "pacing", "followup", "shots", "figures", "errors", "types"),
     },
-    "answers": {"chat", "protocol", "errors"},
+    "answers": {"chat", "protocol", "logs", "errors"},
     "questions": {"loaders", "errors"},
     "evaluation": {"questions", "prompt", "errors"},
     "examiner": {"evaluation", "questions", "replies", "chat", "protocol", "errors", "types"},

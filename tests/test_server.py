@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -119,7 +120,9 @@ def test_a_second_server_on_the_same_data_is_refused(server: Server, starter_mod
 
 
 @pytest.mark.model
-def test_documents_are_ingested_without_a_server_and_found_by_one(starter_models: Path, tmp_path: Path) -> None:
+def test_documents_are_ingested_without_a_server_and_found_by_one_that_has_a_copy_of_the_data(
+    starter_models: Path, tmp_path: Path
+) -> None:
     folder, data_dir = tmp_path / "papers", tmp_path / "data"
     (folder / "sub").mkdir(parents=True)
     (folder / "pump.md").write_text("# The Zorblax pump\n\nThe Zorblax pump weighs 37 kilograms.\n")
@@ -132,7 +135,10 @@ def test_documents_are_ingested_without_a_server_and_found_by_one(starter_models
     assert "DOC-003" in done.stderr
     missing = run("ingest", *where, str(tmp_path / "none"), check=1)
     assert missing.stderr.startswith("DOC-008")
-    server = start_server(data_dir, starter_models, ["--max-tokens", "16"]).wait()
+    copy = tmp_path / "another place" / "data"
+    shutil.copytree(data_dir, copy)
+    shutil.rmtree(data_dir)
+    server = start_server(copy, starter_models, ["--max-tokens", "16"]).wait()
     try:
         for question, source in (
             ("How much does the Zorblax pump weigh?", "papers/pump.md"),

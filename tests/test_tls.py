@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import ssl
 import subprocess
@@ -17,7 +19,8 @@ from websockets.exceptions import WebSocketException
 from rag.errors import RagError
 from web import tls
 
-from .conftest import ROOT, Server, start_server
+from .conftest import ROOT, SCRIPTED, Server, start_server
+from .guides import block
 from .socket_client import ask, is_korean, message, open_socket, types, until_last
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
@@ -102,11 +105,13 @@ def test_the_first_certificate_of_a_chain_is_the_servers_own(folder: Path, tmp_p
 
 @pytest.fixture(scope="module")
 def running(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`server.py` with TLS over scripted parts."""
-    pair = ["--tls-cert", str(folder / "a.crt"), "--tls-key", str(folder / "a.key")]
-    program = [sys.executable, "-u", "-m", "tests.tls_child"]
-    server = start_server(tmp_path_factory.mktemp("data"), ROOT / "models", pair, program=program)
-    server.certificate = folder / "a.crt"
+    """`server.py` over scripted parts, with the certificate and the flags of the guide."""
+    make, start = (block("11-operations", "TLS without a proxy", nth=nth).text for nth in (0, 1))
+    subprocess.run(["bash", "-c", make], cwd=folder, check=True, capture_output=True)
+    command, file, *arguments = shlex.split(re.sub(r"\brag\.(crt|key)", rf"{folder}/rag.\1", start))
+    assert (command, file) == ("python", "server.py")
+    server = start_server(tmp_path_factory.mktemp("data"), ROOT / "models", arguments, program=SCRIPTED)
+    server.certificate = folder / "rag.crt"
     yield server.wait()
     server.stop()
 
@@ -115,11 +120,12 @@ def trusting(cert: Path) -> ssl.SSLContext:
     return tls.client_context(cert.read_text())
 
 
+@pytest.mark.guide("11-operations", "TLS without a proxy")
 def test_the_server_says_https_and_serves_the_page_by_it(running: Server, folder: Path) -> None:
     assert running.url.startswith("https://127.0.0.1:")
     kept = json.loads((running.data_dir / "server.json").read_text())
     assert kept["url"] == running.url
-    with urllib.request.urlopen(running.url + "/", context=trusting(folder / "a.crt"), timeout=30) as response:
+    with urllib.request.urlopen(running.url + "/", context=trusting(folder / "rag.crt"), timeout=30) as response:
         assert "RAG Standard" in response.read().decode()
 
 
@@ -133,14 +139,14 @@ def test_who_trusts_another_certificate_gets_nothing(running: Server, folder: Pa
 
 def test_a_chat_goes_by_wss(running: Server, folder: Path) -> None:
     assert running.ws_url.startswith("wss://")
-    with open_socket(running.ws_url, "s", ssl=trusting(folder / "a.crt")) as socket:
+    with open_socket(running.ws_url, "s", ssl=trusting(folder / "rag.crt")) as socket:
         assert socket.socket.version() >= "TLSv1.2"
         socket.send(message("s", "what is the answer"))
         assert types(until_last(socket)) == ["stream_start", "stream_token", "stream_sources", "stream_end"]
 
 
 def test_what_is_older_than_tls_1_2_is_refused(running: Server, folder: Path) -> None:
-    context = trusting(folder / "a.crt")
+    context = trusting(folder / "rag.crt")
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with urllib.request.urlopen(running.url + "/health", context=context, timeout=30) as response:
         assert response.status == 200

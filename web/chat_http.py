@@ -26,6 +26,7 @@ from .chat_ws import MAX_WAITING, SEND_TIMEOUT
 from .keys import ANSWERS, STATE
 from .middleware import lang_of
 from .replies import event_stream, json_body, reply
+from .request_id import note_end
 
 # Seconds between two looks at a connection on which nothing is said.
 LOOK = 0.25
@@ -66,6 +67,7 @@ async def listen(request: web.Request, question: Question) -> list[Event]:
             told += events
     if isinstance(told[-1], ErrorEvent):
         raise told[-1].error
+    note_end(request, told[-1])
     return told
 
 
@@ -75,20 +77,26 @@ async def send(request: web.Request, question: Question, encode: Callable[[Event
     Raises `RagError` for what fails before anything was sent.
     """
     response: web.StreamResponse | None = None
-    spoken = time.monotonic()
+    held, told, spoken = "", False, time.monotonic()
     try:
         async with _answering(request, question) as answer, aclosing(_tell(request, answer)) as batches:
             async for events in batches:
-                if response is None and events and isinstance(events[-1], ErrorEvent):
+                told = told or any(isinstance(event, TokenEvent) for event in events)
+                if response is None and not told and events and isinstance(events[-1], ErrorEvent):
                     raise events[-1].error
-                text = "".join(map(encode, events))
-                if not text and time.monotonic() - spoken < HEARTBEAT:
+                held += "".join(map(encode, events))
+                # What fails at once leaves with its status: what comes before the first token waits for what follows.
+                if response is None and not told and events and not isinstance(events[-1], End):
+                    continue
+                if not held and time.monotonic() - spoken < HEARTBEAT:
                     continue
                 response = response or await event_stream(request)
                 async with asyncio.timeout(SEND_TIMEOUT):
-                    await response.write((text or ": \n\n").encode())
+                    await response.write((held or ": \n\n").encode())
+                held = ""
                 spoken = time.monotonic()
         if response is not None:
+            note_end(request, events[-1])
             async with asyncio.timeout(SEND_TIMEOUT):
                 await response.write_eof()
     except ConnectionError:
@@ -103,7 +111,6 @@ async def send(request: web.Request, question: Question, encode: Callable[[Event
 async def _question(request: web.Request) -> Question:
     """What the client asks. Raises `RagError` for what is refused."""
     asked = chat_request(await json_body(request))
-    rate.check(request)
     session_id = asked.session_id or str(uuid.uuid4())
     stream = Stream(str(uuid.uuid4()), session_id, time.monotonic)
     options = asked.options or AS_USUAL
@@ -117,6 +124,7 @@ async def _answering(request: web.Request, question: Question) -> AsyncIterator[
     running = answers.running(question.stream.session_id)
     if running > MAX_WAITING:
         raise RagError("GEN-004", seconds=10 * running)
+    rate.check(request)
     answer = answers.begin(question, chat.answer(question))
     try:
         yield answer

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from rag import logs
 from rag.answers import Answer, Answers, Reader
 from rag.chat import Mode, Question
 from rag.errors import Lang, RagError
@@ -22,7 +21,6 @@ from rag.protocol import (
     UNKNOWN_ID,
     Cancel,
     ClientMessage,
-    End,
     ErrorEvent,
     Event,
     Resume,
@@ -35,9 +33,9 @@ from rag.protocol import (
 
 from . import rate
 from .keys import ANSWERS, SETTINGS, SOCKETS, STATE
-from .metrics import METRICS, count_error
+from .metrics import METRICS
 from .middleware import lang_of
-from .request_id import note
+from .request_id import note_end
 from .state import State
 
 MAX_WAITING = 4
@@ -98,7 +96,7 @@ class Connection:
 
     async def serve(self) -> None:
         """Until the socket is closed. Answers go on for a while, in case that their client comes back."""
-        writer = asyncio.create_task(self._write(), name=f"chat {self.session_id}")
+        writer = asyncio.create_task(self._write(), name="chat")
         try:
             while (message := await self.socket.receive()).type not in CLOSED:
                 if message.type is WSMsgType.TEXT:
@@ -157,8 +155,7 @@ class Connection:
         stream = Stream(message.message_id, self.session_id, time.monotonic)
         how = (self.early_sources, self.thinking, self.mode, message.replaces, message.options)
         question = Question(message.content, stream, threading.Event(), *how)
-        with logs.bound(message_id=message.message_id):
-            self._read(self.answers.begin(question, chat.answer(question)), 0)
+        self._read(self.answers.begin(question, chat.answer(question)), 0)
 
     def _resume(self, message: Resume) -> None:
         self._refuse_twice(message.message_id)
@@ -198,7 +195,7 @@ class Connection:
                 item = self._waiting.popleft()
                 if isinstance(item, ErrorEvent):
                     await self._send(item)
-                    self._note(item)
+                    note_end(self.request, item)
                 else:
                     await self._tell(item)
         except (ConnectionError, TimeoutError):
@@ -218,19 +215,11 @@ class Connection:
                     await self._send(event)
                 last = events[-1]
             self._told.add(reader.answer)
-            self._note(last)
+            if last:
+                note_end(self.request, last)
         finally:
             self._telling = None
             reader.close()
-
-    def _note(self, last: Event | None) -> None:
-        """A message has had its last event."""
-        if isinstance(last, ErrorEvent):
-            count_error(self.request, last.error.code)
-            note(self.request, "message", message_id=last.message_id, error_code=last.error.code)
-        elif isinstance(last, End):
-            ended = {"finish_reason": last.finish_reason, "ms": last.processing_time_ms, "tokens": last.total_tokens}
-            note(self.request, "message", message_id=last.message_id, **ended)
 
     async def _send(self, event: Event) -> None:
         async with asyncio.timeout(SEND_TIMEOUT):

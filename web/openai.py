@@ -16,7 +16,6 @@ from rag.chat import Chat, Question
 from rag.errors import RagError
 from rag.protocol import End, Stream, TokenEvent
 
-from . import rate
 from .chat_http import CLIENT_GONE, listen, send
 from .keys import STATE
 from .middleware import lang_of
@@ -55,7 +54,6 @@ async def completions(request: web.Request) -> web.StreamResponse:
     """
     asked = parsed(ChatRequest, await json_body(request))
     asked.check()
-    rate.check(request)
     chat = request.app[STATE].ready_chat()
     question = _question(asked, chat)
     completion = Completion(

@@ -557,9 +557,7 @@ RUNNING = (
         HTTP,
         ("준비되었는지", "Whether it is ready"),
         as_json(schemas.Health, "준비되었거나 모델을 불러오는 중입니다.", "It is ready, or loads its models.")
-        | as_json(
-            schemas.Health, "쓸 수 없습니다. `error`가 까닭을 말합니다.", "It cannot be used; `error` says why.", 503
-        ),
+        | as_json(schemas.Health, "쓸 수 없습니다. `error`가 까닭을 말합니다.", "Not usable; `error` says why.", 503),
         (
             "키가 정해져 있으면, 키 없이는 `status`, `version`, `key_required`만 알려 줍니다.",
             "Where a key is set, it tells `status`, `version` and `key_required` alone to those who have none.",
@@ -575,6 +573,18 @@ RUNNING = (
         ("모델, 컴퓨터, 지난 한 시간의 수치", "Models, machine, and the figures of the last hour"),
         as_json(schemas.Stats, "수치. 아직 없는 것은 null입니다.", "The figures; what is not there yet is null."),
         parameters=(IN_LANG,),
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "metrics",
+        HTTP,
+        ("모니터링을 위한 지표", "Metrics for monitoring"),
+        {200: Answer(("Prometheus 텍스트 형식.", "The text format of Prometheus."), {"text/plain": STRING})},
+        (
+            "지표의 이름과 뜻은 도움말 `/guides/12-monitoring`에 있습니다.",
+            "The guide `/guides/12-monitoring` names them.",
+        ),
     ),
 )
 

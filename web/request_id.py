@@ -12,9 +12,11 @@ from typing import Any
 from aiohttp import web
 
 from rag import logs
+from rag.protocol import End, ErrorEvent, Event
 
+from .forwarded import client_of
 from .keys import SETTINGS
-from .metrics import route_of
+from .metrics import count_error, route_of
 
 HEADER = "X-Request-ID"
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -59,5 +61,15 @@ async def identify(
 def note(request: web.Request, message: str, **fields: Any) -> None:
     """A line of the access log, with the route (never the path) and the client's address, where logs are JSON."""
     if request.app[SETTINGS].log_format == "json":
-        told = {"route": route_of(request), "client": request.remote, **fields}
+        told = {"route": route_of(request), "client": client_of(request), **fields}
         access.info(message, extra={"fields": told})
+
+
+def note_end(request: web.Request, last: Event) -> None:
+    """A question has had its last event, within what a client is told: log it, and count it if it is an error."""
+    if isinstance(last, ErrorEvent):
+        count_error(request, last.error.code)
+        note(request, "message", message_id=last.message_id, error_code=last.error.code)
+    elif isinstance(last, End):
+        ended = {"finish_reason": last.finish_reason, "ms": last.processing_time_ms, "tokens": last.total_tokens}
+        note(request, "message", message_id=last.message_id, **ended)

@@ -102,10 +102,12 @@ class Scripted:
         self._loop.call_soon_threadsafe(self._end.set)
 
 
-async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> None:
+async def _serve(
+    directory: Path, ready: Future[Scripted], settings: dict[str, str] | None = None, **given: object
+) -> None:
     parts = Parts(directory, **given)  # type: ignore[arg-type]
     await parts.ingester.start()
-    app = parts.app()
+    app = parts.app(**settings or {})
     runner = Runner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

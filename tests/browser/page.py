@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -28,6 +29,15 @@ NOT_YET = [
     ValueError,
     IndexError,
 ]
+
+
+def stretch(driver, timers: dict[int, int]) -> None:
+    """From the next load on, timers of the page that are so many milliseconds long last so many others."""
+    script = (
+        f"const others = {json.dumps(timers)}, real = setTimeout;"
+        "window.setTimeout = (run, ms, ...all) => real(run, others[ms] ?? ms, ...all);"
+    )
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
 
 
 class Page:

@@ -11,7 +11,7 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser.page import PHONE, Page, in_english
+from tests.browser.page import PHONE, Page, in_english, stretch
 from tests.fakes import make_document, make_passage
 
 pytestmark = pytest.mark.browser
@@ -158,6 +158,7 @@ def test_quotations_show_the_document_letter_for_letter(driver, scripted) -> Non
 
 @in_english
 def test_answers_and_code_are_copied_as_written(driver, scripted) -> None:
+    stretch(driver, {2_000: 8_000})  # what was done is said for so long
     page = answered(driver, scripted, SAMPLE)
     driver.execute_script(
         """window.copied = [];

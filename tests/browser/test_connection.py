@@ -12,7 +12,7 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 
 from rag import answers
 from rag.errors import RagError
-from tests.browser.page import Page, in_english
+from tests.browser.page import Page, in_english, stretch
 from tests.cutting_proxy import CuttingProxy, cutting_proxy
 from web.keys import ANSWERS
 
@@ -172,8 +172,7 @@ def test_the_back_off_is_cut_short_when_the_network_or_the_tab_comes_back(
 
 @in_english
 def test_silence_is_said_and_ends_with_the_next_event(driver, scripted, proxy: CuttingProxy) -> None:
-    hurry = f"const real = setTimeout; window.setTimeout = (run, ms) => real(run, ms === 30000 ? {SILENCE} : ms);"
-    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": hurry})
+    stretch(driver, {30_000: SILENCE})
     scripted.hold(2)
     page = Page(driver, proxy.url)
     page.ask(ASKED)

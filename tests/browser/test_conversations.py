@@ -15,11 +15,13 @@ from selenium.webdriver.common.keys import Keys
 
 from rag import answers
 from rag.errors import RagError
-from tests.browser.page import PHONE, Page, in_english
+from tests.browser.page import PHONE, Page, in_english, stretch
 
 pytestmark = [pytest.mark.browser, in_english]
 
 ASKED = "what is the answer"
+# Milliseconds in which a deletion can be taken back.
+UNDO = 10_000
 
 
 @pytest.fixture
@@ -107,6 +109,8 @@ def test_a_name_is_given_in_place_by_keyboard_and_stays(talks: Talks) -> None:
 
 
 def test_a_deleted_conversation_can_be_brought_back(talks: Talks) -> None:
+    stretch(talks.driver, {UNDO: 300_000})
+    talks.reload()
     talks.tell(f"{ASKED} one")
     talks.choose_action(ASKED, "delete")
     talks.same(talks.titles, [])

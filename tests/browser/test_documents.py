@@ -13,10 +13,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser.conftest import Scripted
-from tests.browser.page import Page, in_english
+from tests.browser.page import Page, in_english, stretch
 from tests.fakes import make_document, make_passage
 
 pytestmark = pytest.mark.browser
+
+# Milliseconds in which a deletion can be taken back.
+UNDO = 10_000
 
 
 @pytest.fixture
@@ -218,6 +221,7 @@ def test_the_original_is_saved(panel: Page, scripted: Scripted, tmp_path: Path) 
 
 
 def test_a_deleted_document_comes_back_on_undo(panel: Page, scripted: Scripted) -> None:
+    stretch(panel.driver, {UNDO: 300_000})
     fill(scripted, 3)
     panel.driver.refresh()
     opened(panel)

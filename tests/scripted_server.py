@@ -1,0 +1,28 @@
+"""`server.py` with the arguments given, but over scripted parts: everything around the models is the real thing."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import server
+import web.app
+from rag.service import Models
+from rag.settings import Settings
+from tests.app_client import Parts
+from web.state import State
+
+create_app = web.app.create_app
+
+
+def _app(settings: Settings, version: str, **_: Any) -> Any:
+    parts = Parts(settings.data_dir)
+    chat = parts.chat()
+    state = State("ok", "scripted", "hashed words", chat, parts.index(), figures=chat.figures)
+    return create_app(settings, version, models=Models(None, None), state=state)
+
+
+if __name__ == "__main__":
+    server._models = lambda settings, lang: Models(None, None)  # type: ignore[assignment]
+    web.app.create_app = _app  # type: ignore[assignment]
+    sys.exit(server.main())
