@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import os
 import socket
 import sys
@@ -22,7 +23,7 @@ from tqdm import tqdm
 
 from rag import jsonfile, logs
 from rag.errors import Lang, RagError, Refused
-from rag.settings import TABLE, Settings, load, terminal_lang
+from rag.settings import TABLE, Settings, load, others_can_read, terminal_lang
 from rag.terminal import Bars, Total, say, show
 
 if TYPE_CHECKING:
@@ -189,8 +190,10 @@ def _serve(settings: Settings, lang: Lang) -> int:
     files = settings.tls()
     context = tls.server_context(*files) if files else None
     _writable(settings.data_dir)
+    if settings.api_key_file and others_can_read(settings.api_key_file):
+        say(lang, "exposed", file=settings.api_key_file)
     _allow_files(2 * settings.max_connections + 500)
-    listening = _bind(settings.host, settings.port)
+    listening = _bind(settings.host, settings.port, to_all=bool(settings.api_key) or settings.insecure_no_auth)
     with _alone(settings):
         models = _models(settings, lang)
         from web import serving
@@ -228,14 +231,19 @@ def _allow_files(wanted: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a port in use is told before anything else. Raises `RagError` SETUP-002."""
+def _bind(host: str, port: int, to_all: bool) -> socket.socket:
+    """A bound socket, so that a port in use is told before anything else. Raises `RagError` SETUP-002.
+
+    Not `to_all`: for this machine alone. Raises SETUP-008 for an address that others can reach.
+    """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        if not to_all and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+            raise RagError("SETUP-008", host=host)
         listening = socket.socket(family, socket.SOCK_STREAM)
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
+        listening.bind(address)
         # Listening at once makes a second server fail here; early visitors wait instead of being refused.
         listening.listen(128)
     except OSError as error:
@@ -265,8 +273,10 @@ async def _here_or_there(settings: Settings, lang: Lang, here: Here[T], there: T
             raise
     from web.client import Client
 
-    certificate = server.get("certificate", "")
-    async with Client(server["url"], lang=lang, answers=settings.answers, certificate=certificate) as client:
+    certificate, key = server.get("certificate", ""), next(iter(settings.api_key), "")
+    async with Client(
+        server["url"], lang=lang, answers=settings.answers, api_key=key, certificate=certificate
+    ) as client:
         return await there(client)
 
 

@@ -336,15 +336,50 @@ CATALOGUE: dict[str, Row] = {
         ),
         doors=(DOCUMENTS, COMMAND),
     ),
+    "AUTH-001": _row(
+        401,
+        "이 서버를 쓰려면 키가 필요합니다.",
+        (
+            "프로그램은 키를 'X-API-Key' 또는 'Authorization: Bearer' 헤더로 보내세요. 주소(URL)에 넣지 마세요.",
+            "브라우저에서는 /login에서 로그인하세요.",
+            "명령줄은 키를 RAG_API_KEY나 --api-key-file에서 읽습니다.",
+        ),
+        "This server asks for a key.",
+        (
+            "Programs send it in the header 'X-API-Key' or 'Authorization: Bearer', never in the address (URL).",
+            "In a browser, log in at /login.",
+            "The command line takes it from RAG_API_KEY or --api-key-file.",
+        ),
+        when=(
+            "서버에 키가 정해져 있는데 요청에 키도 로그인도 없을 때",
+            "The server has a key, and the request has neither a key nor a login.",
+        ),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS, HTTP, COMMAND),
+    ),
+    "AUTH-002": _row(
+        403,
+        "키가 맞지 않습니다.",
+        ("키를 빠짐없이 복사했는지 확인하세요.", "키를 모르면 서버를 관리하는 사람에게 문의하세요."),
+        "The key is wrong.",
+        ("Check that all of it was copied.", "If you do not know the key, ask whoever runs the server."),
+        when=("요청의 키가 서버의 키가 아닐 때", "The key of the request is none of the server's keys."),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS, HTTP, COMMAND),
+    ),
     "AUTH-003": _row(
         403,
         "허용되지 않은 주소에서 온 요청입니다: {name} = {value}.",
-        ("서버 자신의 주소로 접속하세요.",),
+        (
+            "서버 자신의 주소로 접속하세요.",
+            "관리자는 --allowed-hosts나 --allowed-origins로 다른 주소를 허용할 수 있습니다.",
+        ),
         "The request comes from an address that is not allowed: {name} = {value}.",
-        ("Open the server by its own address.",),
+        (
+            "Open the server by its own address.",
+            "Whoever runs it can allow others with --allowed-hosts or --allowed-origins.",
+        ),
         when=(
-            "Host나 Origin 헤더가 이 서버의 주소가 아닐 때",
-            "The header Host or Origin is not an address of this server.",
+            "Host나 Origin 헤더가 이 서버의 주소도, 허용된 주소도 아닐 때",
+            "The header Host or Origin is neither an address of this server nor an allowed one.",
         ),
         doors=(SOCKET, HTTP),
     ),
@@ -359,6 +394,24 @@ CATALOGUE: dict[str, Row] = {
             "Somebody asks more questions in a minute than --rate-limit allows.",
         ),
         doors=(SOCKET, CHAT, OPENAI),
+    ),
+    "RATE-002": _row(
+        429,
+        "틀린 키가 너무 많이 들어왔습니다. {seconds}초 후에 다시 시도하세요.",
+        (
+            "기다리는 동안 맞는 키인지 확인하세요.",
+            "프록시 뒤에서는 --trusted-proxies를 정해야 사용자마다 따로 셉니다.",
+        ),
+        "Too many wrong keys came from your address. Try again in {seconds} s.",
+        (
+            "Check meanwhile that you have the right key.",
+            "Behind a proxy, --trusted-proxies makes the server count for each client.",
+        ),
+        when=(
+            "한 주소에서 서로 다른 틀린 키가 여러 번 왔을 때. 맞는 키도 기다려야 하며, 로그인은 계속 쓸 수 있습니다",
+            "Several different wrong keys came from one address. The right one has to wait then, too; logins go on.",
+        ),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS, HTTP),
     ),
     "HTTP-404": _row(
         404,
@@ -487,6 +540,26 @@ CATALOGUE: dict[str, Row] = {
         "The setting is not valid: {name} = {value} ({reason}).",
         ("See 'server.py --help' for the values it takes.",),
         when=("설정 값이 허용된 것이 아닐 때", "A setting has a value that it does not take."),
+        doors=(COMMAND,),
+    ),
+    "SETUP-008": _row(
+        500,
+        "키 없이는 다른 컴퓨터가 접속할 수 있는 주소({host})를 열지 않습니다.",
+        (
+            "키를 정하세요: 환경 변수 RAG_API_KEY 또는 --api-key-file.",
+            "이 컴퓨터에서만 쓰려면 --host 127.0.0.1을 사용하세요.",
+            "누구나 문서를 읽고 바꿀 수 있어도 된다면 --insecure-no-auth를 주세요.",
+        ),
+        "Without a key, the server does not listen on an address that other computers can reach ({host}).",
+        (
+            "Set a key: the environment variable RAG_API_KEY, or --api-key-file.",
+            "To use it on this computer alone, take --host 127.0.0.1.",
+            "If anybody may read and change the documents, give --insecure-no-auth.",
+        ),
+        when=(
+            "키 없이 이 컴퓨터 밖에서 접속할 수 있는 주소로 서버를 시작할 때",
+            "The server is started without a key on an address that other computers can reach.",
+        ),
         doors=(COMMAND,),
     ),
     "SETUP-009": _row(

@@ -6,11 +6,14 @@ name: `data_dir` is `--data-dir` and `RAG_DATA_DIR`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import ipaddress
 import os
+import re
+import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -21,13 +24,21 @@ LogFormat = Literal["text", "json"]
 Choice = Literal["auto", "on", "off"]
 Answers = Literal["auto", "quote", "free"]
 KvChoice = Literal["auto", "f16", "q8_0", "mixed"]
+# Guesses are slowed down, so that eight random characters are out of reach; chosen words are not, at any length.
+KEY = re.compile(r"[\x21-\x7e]{8,512}")
+HOST = re.compile(r"(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
+# As browsers write it: http://name, https://name:8443, capacitor://localhost.
+ORIGIN = re.compile(r"[a-z][a-z\d+.-]*://[^\s/?#@,]+", re.ASCII | re.IGNORECASE)
 # On, then off.
 SWITCH = ("1", "true", "yes", "on", "0", "false", "no", "off")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one process. `0` means: chosen by itself, where the help says so."""
+    """All settings of one process. `0` means: chosen by itself, where the help says so.
+
+    `api_key` holds every key, that of the setting and those of the file; no text made of the settings shows them.
+    """
 
     host: str
     port: int
@@ -59,6 +70,11 @@ class Settings:
     max_upload: int
     watch: str
     watch_seconds: float
+    api_key: tuple[str, ...] = field(repr=False)
+    api_key_file: str
+    insecure_no_auth: bool
+    allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
     offline: bool
     log_level: LogLevel
     log_format: LogFormat
@@ -134,6 +150,13 @@ TABLE: tuple[Setting, ...] = (
     Setting("max_upload", 100, "largest document, in MiB", 1, 1 << 20),
     Setting("watch", "", f"folders whose files are kept up with, separated by '{os.pathsep}'"),
     Setting("watch_seconds", 2.0, "pause between two looks into the watched folders", 0.05, 86400),
+    Setting(
+        "api_key", "", "key that all requests need; better by variable or file: a flag shows in the list of processes"
+    ),
+    Setting("api_key_file", "", "file with such keys, one on each line"),
+    Setting("insecure_no_auth", False, "listen on other addresses than this machine's own without a key"),
+    Setting("allowed_hosts", "", "names by which the server may be called, besides its own; separated by commas"),
+    Setting("allowed_origins", "", "other sites whose pages may use the server, such as https://a.example"),
     Setting("offline", False, "never use the network, not even to fetch the starter models"),
     Setting("log_level", "info", "debug, info, warning or error", allowed=get_args(LogLevel)),
     Setting(
@@ -153,6 +176,9 @@ def load(flags: Mapping[str, str | bool | None], environ: Mapping[str, str] | No
         values[setting.name] = setting.default if given in (None, "") else _convert(setting, cast("str | bool", given))
     for name in ("data_dir", "models_dir"):
         values[name] = Path(values[name]).expanduser().absolute()
+    values["api_key"] = _keys(values["api_key"], values["api_key_file"])
+    for name, form in (("allowed_hosts", HOST), ("allowed_origins", ORIGIN)):
+        values[name] = _listed(name, values[name], form)
     networks(values["trusted_proxies"])
     for flag, given, other in (("--tls-cert", "tls_cert", "tls_key"), ("--tls-key", "tls_key", "tls_cert")):
         if values[given] and not values[other]:
@@ -180,6 +206,45 @@ def terminal_lang(flags: Mapping[str, str | bool | None], environ: Mapping[str, 
         locale = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
         return "ko" if locale.lower().startswith("ko") else "en"
     return "ko" if given == "ko" else "en"
+
+
+def others_can_read(file: str) -> bool:
+    """Whether the other users of this machine can read the file, as far as its mode tells (POSIX)."""
+    with contextlib.suppress(OSError):
+        return os.name == "posix" and bool(os.stat(Path(file).expanduser()).st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    return False
+
+
+def _keys(key: str, file: str) -> tuple[str, ...]:
+    """The key and those of the file, without a word of them in the errors. Raises `RagError` SETUP-006."""
+    rule = "8 … 512 visible ASCII characters, no blanks"
+    if key and not KEY.fullmatch(key):
+        raise RagError("SETUP-006", name="--api-key", value="…", reason=rule)
+    keys = (key,) if key else ()
+    if not file:
+        return keys
+    try:
+        lines = [line.strip() for line in Path(file).expanduser().read_text(encoding="utf-8-sig").splitlines()]
+    except OSError as error:
+        raise RagError("SETUP-006", name="--api-key-file", value=file, reason=error.strerror or "unreadable") from None
+    except ValueError:
+        raise RagError("SETUP-006", name="--api-key-file", value=file, reason="not a text") from None
+    found = [line for line in lines if line]
+    for number, line in enumerate(lines, 1):
+        if line and not KEY.fullmatch(line):
+            raise RagError("SETUP-006", name="--api-key-file", value=file, reason=f"{number}: {rule}")
+    if not found:
+        raise RagError("SETUP-006", name="--api-key-file", value=file, reason="empty")
+    return (*keys, *found)
+
+
+def _listed(name: str, value: str, form: re.Pattern[str]) -> tuple[str, ...]:
+    """What the commas separate, in small letters. Raises `RagError` SETUP-006."""
+    items = tuple(item.strip().lower() for item in value.split(",") if item.strip())
+    for item in items:
+        if not form.fullmatch(item):
+            raise RagError("SETUP-006", name="--" + name.replace("_", "-"), value=item, reason=form.pattern)
+    return items
 
 
 def _convert(setting: Setting, given: str | bool) -> str | int | float | bool:

@@ -20,6 +20,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "nothing": ("지원하는 형식의 파일이 없습니다.", "There are no files of a supported type."),
     "have": ("모델이 준비되었습니다: {chat}, {embed}", "The models are in place: {chat}, {embed}"),
     "sources": ("출처:", "Sources:"),
+    "exposed": (
+        "주의: 다른 사용자도 키 파일을 읽을 수 있습니다: {file}. 'chmod 600'으로 막으세요.",
+        "Warning: other users of this machine can read the file of keys: {file}. Forbid it with 'chmod 600'.",
+    ),
     "reported": ("보고서: {files}", "Report: {files}"),
 }
 

@@ -25,10 +25,12 @@ from rag.catalogue import CATALOGUE, Door
 from rag.errors import Lang, RagError
 from rag.rate import Limit
 from rag.types import Token
-from web.keys import LIMIT, SETTINGS
+from web.guard import Guard
+from web.keys import GUARD, LIMIT, SETTINGS
 from web.state import State
 
 from .app_client import Client, MakeClient, Parts, converse
+from .browser.conftest import serving
 from .fakes import Clock
 from .sse_client import events_in
 from .test_app import fail_long, fail_search, fail_slowly, fail_store, fail_unforeseen
@@ -36,6 +38,7 @@ from .test_loaders import pdf
 
 ASKED = "what is the answer"
 JSON = {"Content-Type": "application/json"}
+KEY = "the key of the server"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Stage:
     state: State | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     limit: Limit | None = None
+    guard: Guard | None = None
 
 
 Cause = Callable[[Stage], None]
@@ -123,6 +127,19 @@ def broken_sessions(stage: Stage) -> None:
         raise ZeroDivisionError
 
     stage.parts.sessions.look = look  # type: ignore[assignment,method-assign]
+
+
+def locked(stage: Stage) -> None:
+    stage.parts.settings["api_key"] = KEY
+
+
+def guessed(stage: Stage) -> None:
+    """So many wrong keys have come that the address has to wait."""
+    locked(stage)
+    stage.guard = Guard([KEY], Clock())
+    for number in range(9):
+        with contextlib.suppress(RagError):
+            stage.guard.check(f"guess {number}", "127.0.0.1")
 
 
 def too_often(stage: Stage) -> None:
@@ -217,6 +234,17 @@ async def on_openai(client: Client, lang: str) -> list[Told]:
     return [*found, Told(error["code"], error["message"])]
 
 
+def with_key(key: str, asks: dict[Door, Ask]) -> dict[Door, Ask]:
+    def keyed(ask: Ask) -> Ask:
+        async def asked(client: Client, lang: str) -> list[Told]:
+            client.session.headers["X-API-Key"] = key  # type: ignore[index]
+            return await ask(client, lang)
+
+        return asked
+
+    return {door: keyed(ask) for door, ask in asks.items()}
+
+
 def bad_json(*paths: str) -> Ask:
     return all_of(*(request("POST", path, data="{", headers=JSON) for path in paths))
 
@@ -251,6 +279,13 @@ NO_DIRECTORY = failed("SETUP-003", directory="data", reason="read-only")
 CHATTING: dict[Door, Ask] = {"socket": on_socket, "chat": on_chat, "openai": on_openai}
 ASKING: dict[Door, Ask] = {**CHATTING, "search": ON_SEARCH}
 EVERY: dict[Door, Ask] = {**ASKING, "documents": ON_DOCUMENTS, "sessions": ON_SESSIONS}
+LOCKED: dict[Door, Ask] = {
+    **EVERY,
+    "socket": handshake(),
+    "http": all_of(
+        *(request("GET", path) for path in ("/stats", "/metrics", "/openapi.json", "/v1/models", "/nowhere"))
+    ),
+}
 STORED: dict[Door, Ask] = {**ASKING, "documents": ON_DOCUMENTS}
 
 
@@ -346,7 +381,10 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
             ),
         },
     ),
+    "AUTH-001": ways(locked, LOCKED),
+    "AUTH-002": ways(locked, with_key("another", LOCKED)),
     "RATE-001": ways(too_often, CHATTING),
+    "RATE-002": ways(guessed, with_key(KEY, LOCKED)),
     "HTTP-400": ways(
         nothing,
         {
@@ -457,6 +495,7 @@ async def test_an_error_is_told_in_the_words_of_the_catalogue(
         app = stage.parts.app(stage.state)
         app[SETTINGS] = dataclasses.replace(app[SETTINGS], **stage.settings)
         app[LIMIT] = stage.limit or app[LIMIT]
+        app[GUARD] = stage.guard or app[GUARD]
         found = await ask(await aiohttp_client(app), lang)
     assert found
     for each in found:
@@ -618,8 +657,23 @@ def bad_model(code: str) -> Callable[[Path, contextlib.ExitStack], list[str]]:
     return arrange
 
 
+def no_key(folder: Path, held: contextlib.ExitStack) -> list[str]:
+    """A server that asks for a key holds the data."""
+    data_in_use(folder, held)
+    running = held.enter_context(serving(folder / "server", settings={"api_key": KEY}))
+    (folder / "data" / "server.json").write_text(json.dumps({"url": running.url, "pid": 1}))
+    return ["documents"]
+
+
+def wrong_key(folder: Path, held: contextlib.ExitStack) -> list[str]:
+    (folder / "key").write_text("another")
+    return [*no_key(folder, held), "--api-key-file", str(folder / "key")]
+
+
 # What keeps a command from its work.
 STARTS: dict[str, Callable[[Path, contextlib.ExitStack], list[str]]] = {
+    "AUTH-001": no_key,
+    "AUTH-002": wrong_key,
     "GEN-002": bad_model("GEN-002"),
     "SETUP-001": lambda folder, held: ["--port", "0"],
     "SETUP-002": port_in_use,
@@ -628,6 +682,7 @@ STARTS: dict[str, Callable[[Path, contextlib.ExitStack], list[str]]] = {
     "SETUP-005": bad_model("SETUP-005"),
     "SETUP-006": lambda folder, held: ["--port", "x"],
     "SETUP-007": server_gone,
+    "SETUP-008": lambda folder, held: ["--host", "0.0.0.0", "--port", "0"],
     "SETUP-009": no_certificate,
 }
 

@@ -21,6 +21,7 @@ from web.operations import OPERATIONS
 
 from .app_client import Client
 from .browser.conftest import Scripted, serving
+from .conftest import Server
 
 HERE = Path(__file__).resolve().parent
 # What any address tells, whatever it is for, and what comes with any body.
@@ -140,12 +141,23 @@ def post(url: str, body: bytes, kind: str) -> Any:
 
 
 def test_the_server_does_what_the_document_says(scripted: Scripted, known: dict[str, str], tmp_path: Path) -> None:
-    with urllib.request.urlopen(f"{scripted.url}/openapi.json?lang=en", timeout=30) as response:
+    check(scripted.url, known, tmp_path)
+
+
+@pytest.mark.model
+def test_so_does_a_real_server(server: Server, tmp_path: Path) -> None:
+    known = {"KNOWN_DOCUMENT": "none", "KNOWN_JOB": "none", "KNOWN_SESSION": "none"}
+    check(server.url, known, tmp_path, "--phases", "examples")
+
+
+def check(url: str, known: dict[str, str], tmp_path: Path, *options: str) -> None:
+    """Ask in many ways, and hold each answer against the document."""
+    with urllib.request.urlopen(f"{url}/openapi.json?lang=en", timeout=30) as response:
         (tmp_path / "openapi.json").write_text(json.dumps(strict(json.load(response))))
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml"), "run"),
-            *(str(tmp_path / "openapi.json"), "--url", scripted.url, "--no-color", "--continue-on-failure"),
+            *(str(tmp_path / "openapi.json"), "--url", url, "--no-color", "--continue-on-failure", *options),
         ],
         cwd=tmp_path,
         env=os.environ | known,

@@ -135,3 +135,65 @@ def test_watched_folders_are_separated_as_the_system_does(monkeypatch: pytest.Mo
     assert settings.load({}, {}).watched() == []
     given = os.pathsep.join(["~/docs", "", "/srv/한글 papers"])
     assert settings.load({"watch": given}, {}).watched() == [tmp_path / "docs", Path("/srv/한글 papers")]
+
+
+def refusal(flags: dict[str, str]) -> str:
+    with pytest.raises(RagError) as caught:
+        settings.load(flags, {})
+    assert caught.value.code == "SETUP-006"
+    return caught.value.body("en")["message"]
+
+
+def test_keys_come_from_flag_variable_and_file(tmp_path: Path) -> None:
+    assert settings.load({}, {}).api_key == ()
+    assert settings.load({}, {"RAG_API_KEY": "from-the-variable"}).api_key == ("from-the-variable",)
+    file = tmp_path / "keys"
+    file.write_bytes("\ufefffirst-key\r\n\n  second-key  \n".encode())
+    assert settings.load({"api_key_file": str(file)}, {}).api_key == ("first-key", "second-key")
+    both = settings.load({"api_key": "from-the-flag"}, {"RAG_API_KEY_FILE": str(file)})
+    assert both.api_key == ("from-the-flag", "first-key", "second-key")
+
+
+@pytest.mark.parametrize("key", ["short", "with blanks in it", "x" * 513, "열쇠열쇠열쇠열쇠", "new\nline-key"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"good-enough-key\n{key}\n", encoding="utf-8")
+    for flags in ({"api_key": key}, {"api_key_file": str(file)}):
+        told = refusal(flags)
+        assert key not in told
+        assert "good-enough-key" not in told
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"\xff\xfe\x00", None], ids=["empty", "blank", "binary", "missing"])
+def test_a_file_without_keys_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "keys"
+    if content is not None:
+        file.write_bytes(content)
+    assert str(file) in refusal({"api_key_file": str(file)})
+    assert str(tmp_path) in refusal({"api_key_file": str(tmp_path)})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_a_file_that_others_can_read_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("good-enough-key\n")
+    for mode, open_to_others in ((0o600, False), (0o640, True), (0o604, True)):
+        file.chmod(mode)
+        assert settings.others_can_read(str(file)) == open_to_others
+    assert not settings.others_can_read(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("host", ["http://a.example", "a.example/x", "*", "a b", "a.example:port", "me@a.example"])
+def test_what_is_no_host_is_refused(host: str) -> None:
+    assert host in refusal({"allowed_hosts": f"good.example,{host}"})
+
+
+@pytest.mark.parametrize("origin", ["a.example", "*", "null", "https://a.example/", "https://", "https://me@a.example"])
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    assert origin in refusal({"allowed_origins": f"https://good.example,{origin}"})
+
+
+def test_allowed_addresses_are_listed_in_small_letters() -> None:
+    loaded = settings.load({"allowed_hosts": " A.example ,,b:80", "allowed_origins": "HTTP://Localhost:5173"}, {})
+    assert loaded.allowed_hosts == ("a.example", "b:80")
+    assert loaded.allowed_origins == ("http://localhost:5173",)

@@ -20,6 +20,7 @@ from rag.settings import Settings
 
 from . import (
     assets,
+    auth,
     chat_http,
     chat_ws,
     documents,
@@ -35,7 +36,8 @@ from . import (
     search,
     sessions,
 )
-from .keys import ANSWERS, CLOSING, LIMIT, SETTINGS, SOCKETS, STATE, VERSION
+from .guard import Guard
+from .keys import ANSWERS, CLOSING, GUARD, LIMIT, SETTINGS, SOCKETS, STATE, VERSION
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -53,10 +55,10 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
     With a `state` of ready parts, which stay the caller's, nothing is loaded.
     """
-    app = web.Application(
-        middlewares=[request_id.identify, middleware.errors, middleware.own_address], client_max_size=MAX_BODY
-    )
+    around = [request_id.identify, middleware.errors, middleware.own_address, auth.key_needed]
+    app = web.Application(middlewares=around, client_max_size=MAX_BODY)
     app[SETTINGS] = settings
+    app[GUARD] = Guard(settings.api_key)
     app[STATE] = state or State(
         model=models.chat.verdict.name if models.chat else "",
         embed_model=models.embed.verdict.name if models.embed else "",
@@ -88,15 +90,18 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.post("/documents", jobs.upload),
             web.get("/documents", documents.list_documents),
             web.get("/documents/jobs", jobs.list_jobs),
-            web.get("/documents/jobs/events", jobs.events),
+            web.get("/documents/jobs/events", jobs.events, allow_head=False),
             web.delete(f"/documents/jobs/{JOB}", jobs.cancel),
-            web.get("/documents/jobs/{id}/events", jobs.job_events),
+            web.get("/documents/jobs/{id}/events", jobs.job_events, allow_head=False),
             web.get("/documents/stats", documents.stats),
             web.get(f"/documents/{DOCUMENT}", documents.document),
             web.delete(f"/documents/{DOCUMENT}", documents.delete),
             web.get("/documents/{id}/text", documents.text),
             web.get("/documents/{id}/find", documents.find),
             web.get("/documents/{id}/original", documents.original),
+            web.get("/login", auth.login_page),
+            web.post("/login", auth.log_in),
+            web.post("/logout", auth.log_out),
             web.get("/health", ops.health),
             web.get("/stats", ops.stats),
             web.get("/openapi.json", openapi.openapi),
@@ -104,7 +109,9 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
             web.get("/static/{path:.*}", assets.asset),
         ]
     )
-    app.on_response_prepare.extend([middleware.security_headers, request_id.tell, metrics.count_request])
+    app.on_response_prepare.extend(
+        [middleware.security_headers, middleware.cross_origin, request_id.tell, metrics.count_request]
+    )
     app.on_shutdown.extend([chat_ws.close_all, jobs.end_streams])
     app.cleanup_ctx.append(_sampling)
     if state is None:

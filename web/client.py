@@ -206,9 +206,12 @@ class Client:
                 return dict(await response.json())
 
     async def loaded(self) -> dict[str, Any]:
-        """`health()`, once the models are loaded or have failed to."""
+        """`health()`, once the models are loaded or have failed to. Raises `Refused` without the key it asks for."""
         while True:
             health = await self.health()
+            if "model" not in health:
+                code = "AUTH-002" if "X-API-Key" in self._headers else "AUTH-001"
+                raise Refused(RagError(code).body(self._lang))
             if health["status"] != "loading":
                 return health
             await asyncio.sleep(LOOK)

@@ -160,6 +160,7 @@ FIELDS: dict[str, Said] = {
     ),
     "Loading.phase": ("무엇을 하고 있는지", "What is being done."),
     "Health.status": ("준비되었는지", "Whether it is ready."),
+    "Health.key_required": ("키가 필요한지", "Whether a key is needed."),
     "Health.loading": ("불러오는 중이면 그 진행", "While it loads, how far that is."),
     "ChatModel.parameters": ("매개변수의 수", "How many parameters it has."),
     "ChatModel.context": ("문맥의 토큰 수", "Tokens of its context."),

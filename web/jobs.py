@@ -15,9 +15,9 @@ from rag.incoming import Incoming, Job, State
 
 from .keys import CLOSING, STATE
 from .middleware import lang_of
-from .replies import dumps, event_stream, reply
+from .operation import FORM
+from .replies import check_type, dumps, event_stream, reply
 
-FORM = "multipart/form-data"
 WRITE_SIZE = 1 << 20
 # Seconds of silence after which a line is sent that says nothing, so that nobody between takes the line for dead.
 HEARTBEAT = 15.0
@@ -37,8 +37,7 @@ async def upload(request: web.Request) -> web.Response:
     ingester = request.app[STATE].ready_index().ingester
     if not request.body_exists:
         raise RagError("WS-002-VALIDATION_ERROR", field="files", rule="rule:files")
-    if request.content_type != FORM:
-        raise RagError("HTTP-415", given=request.content_type[:200], accepted=[FORM])
+    check_type(request, FORM)
     jobs: list[Job] = []
     try:
         origin = ""

@@ -10,10 +10,12 @@ from rag.answers import Answers
 from rag.rate import Limit
 from rag.settings import Settings
 
+from .guard import Guard
 from .state import State
 
 SETTINGS = web.AppKey("settings", Settings)
 STATE = web.AppKey("state", State)
+GUARD = web.AppKey("guard", Guard)
 VERSION = web.AppKey("version", str)
 CLOSING = web.AppKey("closing", asyncio.Event)
 ANSWERS = web.AppKey("answers", Answers)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from aiohttp import hdrs, web
 from yarl import URL
 
 from rag.errors import Lang, RagError
 from rag.protocol import preferred_lang
+from rag.settings import HOST
 
 from . import openai_types
 from .forwarded import host_of
@@ -30,6 +31,14 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# What the pages of an allowed origin may do. Without `Allow-Credentials`, browsers send no cookies along.
+PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE",
+    # The star stands for all but the first.
+    "Access-Control-Allow-Headers": "Authorization, X-API-Key, Content-Type, *",
+    "Access-Control-Max-Age": "600",
+}
+EXPOSED_HEADERS = "X-Request-ID, Retry-After"
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +77,19 @@ def error_response(error: RagError, request: web.Request) -> web.Response:
     shape = openai_types.error_body if f"{request.path}/".startswith(openai_types.PREFIX) else RagError.body
     body = shape(error, lang_of(request)) | {"request_id": id_of(request)}
     response = reply(body, status=error.status)
-    if error.code == "HTTP-405":
-        response.headers[hdrs.ALLOW] = error.data["allowed"]
-    if error.status in (429, 503) and "seconds" in error.data:
-        response.headers[hdrs.RETRY_AFTER] = str(error.data["seconds"])
+    response.headers.update(error_headers(error))
     return response
+
+
+def error_headers(error: RagError) -> dict[str, str]:
+    """What HTTP wants to be told beside the body."""
+    if error.code == "HTTP-405":
+        return {hdrs.ALLOW: error.data["allowed"]}
+    if error.status == 401:
+        return {hdrs.WWW_AUTHENTICATE: "Bearer"}
+    if error.status in (429, 503) and "seconds" in error.data:
+        return {hdrs.RETRY_AFTER: str(error.data["seconds"])}
+    return {}
 
 
 def _allowed(exception: web.HTTPMethodNotAllowed) -> str:
@@ -92,17 +109,44 @@ def _from_http(exception: web.HTTPException, request: web.Request) -> RagError:
 @web.middleware
 async def own_address(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a foreign `Host` (DNS rebinding) and a foreign `Origin` (cross-site requests and sockets)."""
+    settings = request.app[SETTINGS]
     host = host_of(request)
-    if not _is_own_host(host, request.app[SETTINGS].host):
+    if not _is_own_host(host, settings.host, settings.allowed_hosts):
         raise RagError("AUTH-003", name="Host", value=host[:200] or "-")
-    origin = request.headers.get("Origin")
-    if origin is not None and not _same_site(origin, host):
+    if _target(request) != _host_name(f"http://{request.headers.get('Host', '')}"):
+        raise RagError("AUTH-003", name="Host", value=_target(request)[:200])
+    origin = foreign_origin(request)
+    if origin is not None and not _is_allowed(origin, request):
         raise RagError("AUTH-003", name="Origin", value=origin[:200])
+    if origin is not None and request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        return web.Response(status=204, headers=PREFLIGHT_HEADERS)
     return await handler(request)
 
 
-def _is_own_host(header: str, bound: str) -> bool:
-    name = _host_name(f"http://{header}")
+def foreign_origin(request: web.Request) -> str | None:
+    """The `Origin` of a page that this server did not serve. Without one, no page of another site asks."""
+    origin = request.headers.get("Origin")
+    return None if origin is None or _same_site(origin, host_of(request)) else origin
+
+
+def _target(request: web.Request) -> str:
+    """The host of the request's target, which may be a whole address and then counts more than the header."""
+    try:
+        return (request.url.host or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_allowed(origin: str, request: web.Request) -> bool:
+    return origin.lower() in request.app[SETTINGS].allowed_origins
+
+
+def _is_own_host(header: str, bound: str, allowed: Collection[str] = ()) -> bool:
+    if not HOST.fullmatch(header):
+        return False
+    name = _host_name(f"http://{header}").removesuffix(".")
+    if header.lower() in allowed or name in {each.strip("[]") for each in allowed}:
+        return True
     if name in ("localhost", "127.0.0.1", "::1", bound):
         return name != ""
     if _is_loopback(bound):
@@ -114,7 +158,9 @@ def _is_own_host(header: str, bound: str) -> bool:
 def _same_site(origin: str, host: str) -> bool:
     try:
         parsed = URL(origin)
-        return parsed.scheme in ("http", "https") and parsed.authority.lower() == host.lower()
+        # A port that goes without saying may be said in one of them.
+        own = URL(f"{parsed.scheme}://{host}")
+        return parsed.scheme in ("http", "https") and parsed.host_port_subcomponent == own.host_port_subcomponent
     except ValueError:
         return False
 
@@ -142,3 +188,14 @@ async def security_headers(request: web.Request, response: web.StreamResponse) -
     """`on_response_prepare`: what the browser may do with the answer."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
+
+
+async def cross_origin(request: web.Request, response: web.StreamResponse) -> None:
+    """`on_response_prepare`: the pages of an allowed origin may read the answer, errors too."""
+    if not request.app[SETTINGS].allowed_origins:
+        return
+    response.headers.add("Vary", "Origin")
+    origin = foreign_origin(request)
+    if origin is not None and _is_allowed(origin, request):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS

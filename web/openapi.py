@@ -23,6 +23,14 @@ from .replies import reply
 
 # What any address can answer with, and any that takes a body.
 ALWAYS = ("AUTH-003", "WS-999-INTERNAL_ERROR")
+# Where a key is set, at all doors that are not open.
+LOCKED = ("AUTH-001", "AUTH-002", "RATE-002")
+SECURITY = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+    # Each server names it after its port.
+    "login": {"type": "apiKey", "in": "cookie", "name": "rag_login_8000"},
+}
 WITH_BODY = ("HTTP-400", "HTTP-413", "HTTP-415")
 # What is sent over sockets and streams.
 SENT = (
@@ -95,14 +103,17 @@ def document(version: str, lang: Lang) -> dict[str, Any]:
         "servers": [{"url": "."}],
         "tags": [{"name": door, "description": _in(lang, DOORS[door])} for door in used],
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": SECURITY},
+        # None is needed where no key is set.
+        "security": [{}, *({name: []} for name in SECURITY)],
     }
     return dict(_spoken(told, lang))
 
 
 def codes_of(operation: Operation) -> tuple[str, ...]:
     """All codes that the operation can answer with."""
-    return (*operation.codes, *(WITH_BODY if operation.body else ()), *ALWAYS)
+    locked = LOCKED if "security" not in operation.extra else ()
+    return (*operation.codes, *(WITH_BODY if operation.body else ()), *locked, *ALWAYS)
 
 
 def _in(lang: Lang, said: Said) -> str:

@@ -16,6 +16,7 @@ JSON = "application/json"
 HTML = "text/html"
 EVENTS = "text/event-stream"
 FORM = "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
 REF = "#/components/schemas/"
 
 STRING: Schema = {"type": "string"}

@@ -12,10 +12,12 @@ from .operation import (
     HTML,
     JSON,
     STRING,
+    URLENCODED,
     Answer,
     Body,
     Operation,
     Parameter,
+    Schema,
     as_json,
     events_of,
     in_path,
@@ -54,6 +56,12 @@ JOB = in_path("id", "작업의 id", "Id of the job")
 SESSION = in_path("id", "대화의 id", "Id of the conversation", SESSION_ID)
 QUESTION = {"message": "What is the answer?", "session_id": "my-session"}
 GONE = {204: Answer(("지웠습니다.", "It is deleted."))}
+# Needs no key.
+OPEN: Schema = {"security": []}
+LED = {
+    303: Answer(("다른 주소로 이어집니다.", "The way leads elsewhere."), headers={"Location": ("그 주소", "Where to")})
+}
+NEXT = ("로그인한 뒤에 열 주소", "What to open after the login")
 PAGE = {200: Answer(("HTML 페이지.", "An HTML page."), {HTML: STRING})}
 
 PAGES = (
@@ -84,6 +92,7 @@ PAGES = (
             Parameter("If-None-Match", ("이미 가진 파일의 ETag", "ETag of the file that is there"), place="header"),
         ),
         codes=(NO_PATH,),
+        extra=OPEN,
     ),
     Operation(
         "GET",
@@ -93,6 +102,55 @@ PAGES = (
         ("이 문서", "This document"),
         as_json({"type": "object"}, "OpenAPI 3.1 문서.", "The document, OpenAPI 3.1."),
         parameters=(IN_LANG,),
+    ),
+    Operation(
+        "GET",
+        "/login",
+        "loginPage",
+        HTTP,
+        ("로그인 화면", "The login page"),
+        PAGE | LED,
+        ("키가 정해져 있지 않으면 채팅 화면으로 이어집니다.", "Where no key is set, the way leads to the chat page."),
+        (Parameter("next", NEXT, example="./guides"), IN_LANG),
+        extra=OPEN,
+    ),
+    Operation(
+        "POST",
+        "/login",
+        "logIn",
+        HTTP,
+        ("브라우저에서 로그인", "Log in with a browser"),
+        LED
+        | {
+            status: Answer(("로그인 화면이 까닭을 말합니다.", "The login page, which says why."), {HTML: STRING})
+            for status in (403, 429)
+        },
+        (
+            "맞는 키를 보내면 로그인 쿠키를 줍니다. 프로그램은 키를 헤더로 보내면 됩니다.",
+            "With the right key, it sets the cookie of a login. Programs need none: they send the key in a header.",
+        ),
+        (IN_LANG,),
+        body=Body(
+            {
+                URLENCODED: {
+                    "type": "object",
+                    "properties": {
+                        "key": told(STRING, "키.", "The key."),
+                        "next": told(STRING, NEXT[0], NEXT[1]),
+                    },
+                    "required": ["key"],
+                }
+            }
+        ),
+        extra=OPEN,
+    ),
+    Operation(
+        "POST",
+        "/logout",
+        "logOut",
+        HTTP,
+        ("브라우저에서 로그아웃", "Log out with a browser"),
+        LED,
     ),
 )
 
@@ -500,7 +558,12 @@ RUNNING = (
         ("준비되었는지", "Whether it is ready"),
         as_json(schemas.Health, "준비되었거나 모델을 불러오는 중입니다.", "It is ready, or loads its models.")
         | as_json(schemas.Health, "쓸 수 없습니다. `error`가 까닭을 말합니다.", "Not usable; `error` says why.", 503),
-        parameters=(IN_LANG,),
+        (
+            "키가 정해져 있으면, 키 없이는 `status`, `version`, `key_required`만 알려 줍니다.",
+            "Where a key is set, it tells `status`, `version` and `key_required` alone to those who have none.",
+        ),
+        (IN_LANG,),
+        extra=OPEN,
     ),
     Operation(
         "GET",

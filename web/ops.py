@@ -13,14 +13,18 @@ from rag.errors import RagError
 from rag.figures import free_memory, process_memory
 from rag.probe import Machine, threads_of
 
-from .keys import SETTINGS, STATE, VERSION
+from .auth import may_enter
+from .keys import GUARD, SETTINGS, STATE, VERSION
 from .middleware import lang_of
 from .replies import reply
 from .state import State
 
 
 async def health(request: web.Request) -> web.Response:
-    """`GET /health`: what is ready, with which models, over how much; while it loads, how far that is."""
+    """`GET /health`: what is ready, with which models, over how much; while it loads, how far that is.
+
+    Who has no key where one is needed learns no more than whether it is up.
+    """
     state = request.app[STATE]
     status, error = state.status, state.error
     documents = passages = 0
@@ -28,20 +32,21 @@ async def health(request: web.Request) -> web.Response:
         documents, passages = await _counts(state)
     except RagError as failure:
         status, error = "error", failure
+    code = 503 if status == "error" else 200
     body: dict[str, Any] = {
         "status": status,
-        "model": state.model,
-        "embed_model": state.embed_model,
-        "documents": documents,
-        "passages": passages,
         "version": request.app[VERSION],
+        "key_required": request.app[GUARD].is_needed,
     }
+    if not may_enter(request):
+        return reply(body, status=code)
+    body |= {"model": state.model, "embed_model": state.embed_model, "documents": documents, "passages": passages}
     if status == "loading":
         done, total = state.progress()
         body["loading"] = {"phase": state.phase, "done": done, "total": total}
     if error is not None:
         body["error"] = error.body(lang_of(request))
-    return reply(body, status=503 if status == "error" else 200)
+    return reply(body, status=code)
 
 
 async def stats(request: web.Request) -> web.Response:

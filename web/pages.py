@@ -36,10 +36,10 @@ SHEETS = (
     "settings",
 )
 
+# Scripts that pages name themselves.
+ENTRIES = {"main.js", "guide.js", "login.js", "theme.js"}
 # Modules that are fetched when they are first used.
 LATER = {"viewer.js", "finder.js", "textview.js", "textwindow.js", "plot.js", "export.js"}
-# Modules of the guides alone.
-ELSEWHERE = {"guide.js"}
 
 HELP: dict[Lang, str] = {"ko": "도움말", "en": "Help"}
 
@@ -90,9 +90,4 @@ def _page(template: str, request: web.Request, variables: dict[str, Any]) -> web
 @functools.cache
 def _modules() -> list[str]:
     """The modules that the page needs at once: fetched side by side, not one import after the other."""
-    return sorted(
-        {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")}
-        - {"main.js", "theme.js"}
-        - LATER
-        - ELSEWHERE
-    )
+    return sorted({path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")} - ENTRIES - LATER)

@@ -13,10 +13,15 @@ from rag.protocol import load_object
 JSON = "application/json"
 
 
+def check_type(request: web.Request, accepted: str) -> None:
+    """Raises `RagError` HTTP-415 for a body of another type."""
+    if request.content_type != accepted:
+        raise RagError("HTTP-415", given=request.content_type[:200], accepted=[accepted])
+
+
 async def json_body(request: web.Request) -> dict[str, Any]:
     """The JSON object that the client sent. Raises `RagError` HTTP-415, WS-001."""
-    if request.content_type != JSON:
-        raise RagError("HTTP-415", given=request.content_type[:200], accepted=[JSON])
+    check_type(request, JSON)
     return load_object(await request.read())
 
 

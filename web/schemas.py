@@ -348,11 +348,12 @@ class Loading(TypedDict):
 
 class Health(TypedDict):
     status: Literal["loading", "ok", "error"]
-    model: str
-    embed_model: str
-    documents: Count
-    passages: Count
     version: str
+    key_required: bool
+    model: NotRequired[str]
+    embed_model: NotRequired[str]
+    documents: NotRequired[Count]
+    passages: NotRequired[Count]
     loading: NotRequired[Loading]
     error: NotRequired[Error]
 

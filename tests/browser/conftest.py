@@ -102,10 +102,12 @@ class Scripted:
         self._loop.call_soon_threadsafe(self._end.set)
 
 
-async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> None:
+async def _serve(
+    directory: Path, ready: Future[Scripted], settings: dict[str, str] | None = None, **given: object
+) -> None:
     parts = Parts(directory, **given)  # type: ignore[arg-type]
     await parts.ingester.start()
-    app = parts.app()
+    app = parts.app(**settings or {})
     runner = Runner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -125,10 +127,10 @@ def scripted(tmp_path: Path) -> Iterator[Scripted]:
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[Scripted]:
+def serving(directory: Path, **given: object) -> Iterator[Scripted]:
     """A server over scripted parts, as long as the context lasts."""
     ready: Future[Scripted] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(directory, ready)))
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(directory, ready, **given)))
     thread.start()
     made = ready.result(30)
     yield made

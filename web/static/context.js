@@ -1,5 +1,7 @@
 /** What the server still knows of a conversation: it forgets one some time after its last use. */
 
+import { guardedFetch } from './door.js';
+
 /** What it takes to look again where the server did not answer. */
 const RETRY_MS = 30_000;
 /** Timers hold no more; milliseconds. */
@@ -19,7 +21,7 @@ export class Context {
    * @param {string} session
    * @param {{fetch?: typeof globalThis.fetch, now?: () => number}} [parts]
    */
-  constructor(session, { fetch = (...all) => globalThis.fetch(...all), now = Date.now } = {}) {
+  constructor(session, { fetch = guardedFetch, now = Date.now } = {}) {
     this.#session = session;
     this.#fetch = fetch;
     this.#now = now;

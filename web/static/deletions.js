@@ -1,5 +1,6 @@
 /** Deleting that can be undone: a document is out of sight at once, and is deleted when the time to undo is over. */
 
+import { guardedFetch } from './door.js';
 import { lang, t } from './i18n.js';
 import { addressOf } from './links.js';
 import { ownError } from './send.js';
@@ -14,7 +15,7 @@ export const UNDO_MS = 10_000;
  * @param {{keepalive?: boolean}} [how] kept alive, it outlives the page
  * @returns {Promise<ErrorBody|null>} what went wrong
  */
-export async function deleteDocument(id, { keepalive = false } = {}, fetch = globalThis.fetch) {
+export async function deleteDocument(id, { keepalive = false } = {}, fetch = guardedFetch) {
   try {
     const response = await fetch(addressOf(id), {
       method: 'DELETE',

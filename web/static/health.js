@@ -1,5 +1,6 @@
 /** What the server says of itself: whether the model is ready, how far it is, and what is wrong. */
 
+import { isShut, toLogin } from './door.js';
 import { label, lang, name } from './i18n.js';
 import { fillSolutions } from './lists.js';
 
@@ -49,6 +50,7 @@ export class Health {
       /* the connection state already says that the server is away */
     }
     if (mine !== this.#asked) return; // a later question will have the fresher answer
+    if (isShut(health)) return toLogin();
     this.last = health;
     const status = health?.status ?? 'unknown';
     this.isLoading = status === 'loading';

@@ -1,5 +1,6 @@
 /** The list of stored documents: searched, sorted, and read page by page as it is scrolled. */
 
+import { guardedFetch } from './door.js';
 import { download } from './download.js';
 import { bytes, when } from './format.js';
 import { label, lang, name, t } from './i18n.js';
@@ -49,7 +50,7 @@ export function address({ page, q = '', order = 'added-desc', size = PAGE }) {
 }
 
 /** @returns {Promise<{documents: StoredDocument[], total: number}>} rejects with an error body of the server */
-export async function read(path, fetch = globalThis.fetch) {
+export async function read(path, fetch = guardedFetch) {
   const response = await fetch(path, { headers: { 'Accept-Language': lang() }, cache: 'no-store' }).catch(() => null);
   const body = await response?.json().catch(() => null);
   if (response?.ok && body) return body;

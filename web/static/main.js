@@ -7,6 +7,7 @@ import { ConnectionStatus } from './connection.js';
 import { ConversationList } from './conversations.js';
 import { Desk } from './desk.js';
 import { DocumentsPanel } from './documents.js';
+import { logOut } from './door.js';
 import { Follower } from './follow.js';
 import { Health } from './health.js';
 import { openHistory } from './history.js';
@@ -92,7 +93,7 @@ const list = new ConversationList($('sidebar'), {
 });
 
 const status = new ConnectionStatus({ status: $('status'), text: $('status-text'), wait: $('status-wait'), button: $('reconnect') });
-let lastState = '';
+let lastState = 'closed';
 let lastRunning = '';
 
 function showState() {
@@ -101,7 +102,8 @@ function showState() {
   $('welcome').hidden = !isEmpty;
   $('stop').hidden = !isRunning;
   $('stop').disabled = isStopping;
-  if (state === 'open' && state !== lastState) health.read();
+  // A lost one may have been refused for want of a login, which a socket does not tell.
+  if (state !== 'connecting' && state !== lastState) health.read();
   lastState = state;
   const running = [desk.shown.session, ...desk.running].join(' ');
   if (running !== lastRunning) list.render();
@@ -128,7 +130,8 @@ let isKnown = false;
 const health = new Health($('notice'), async () => {
   desk.each((conversation) => conversation.pump());
   showFirstSteps();
-  const { status, documents } = health.last ?? {};
+  const { status, documents, key_required: isLocked } = health.last ?? {};
+  $('log-out').hidden = !isLocked;
   // Without the guides nothing would be found for them.
   document.querySelector('.examples').hidden = status === 'ok' && documents === 0;
   if (status !== 'ok') isKnown = false; // it may come back with another model
@@ -192,6 +195,7 @@ const clicks = {
     $('settings-panel').close();
     stats.open();
   },
+  'log-out': () => logOut(),
   language() {
     settings.language = lang() === 'ko' ? 'en' : 'ko';
   },

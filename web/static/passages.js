@@ -1,5 +1,6 @@
 /** What an answer took from a source, and where that stands. Pure but for the reading of the document. */
 
+import { guardedFetch } from './door.js';
 import { addressOf } from './links.js';
 import { indexAfter } from './points.js';
 
@@ -100,7 +101,7 @@ export function placeOf(source) {
  * @param {typeof globalThis.fetch} [fetch]
  * @returns {Promise<{state: 'here'|'gone'|'changed'|'unknown', before: string, after: string}>}
  */
-export async function inContext(source, fetch = globalThis.fetch) {
+export async function inContext(source, fetch = guardedFetch) {
   const nothing = (state) => ({ state, before: '', after: '' });
   const place = placeOf(source);
   if (!place) return nothing('unknown');

@@ -1,5 +1,6 @@
 /** What goes over the wire for documents on their way in: sending a file, following jobs, cancelling them. */
 
+import { guardedFetch, toLogin } from './door.js';
 import { lang, t } from './i18n.js';
 
 /**
@@ -40,6 +41,7 @@ export function send(content, name, { signal, onSent = () => {} } = {}, XMLHttpR
     request.upload.addEventListener('progress', ({ loaded, total }) => onSent(total ? loaded / total : 0));
     request.upload.addEventListener('load', () => onSent(1));
     request.addEventListener('load', () => {
+      if (request.status === 401) toLogin();
       const answer = parsed(request.responseText);
       const id = answer?.jobs?.[0]?.id;
       if (request.status === 202 && id) return resolve({ id });
@@ -63,7 +65,7 @@ function parsed(text) {
 }
 
 /** @param {string} id @returns {Promise<Job|null>} the job as it has ended; null where that cannot be told */
-export async function cancelJob(id, fetch = globalThis.fetch) {
+export async function cancelJob(id, fetch = guardedFetch) {
   try {
     const response = await fetch(`documents/jobs/${encodeURIComponent(id)}`, {
       method: 'DELETE',

@@ -1,6 +1,7 @@
 /** The view of live figures: the model, the machine, and how it went in the last hour. Asks only while it is seen. */
 
 import { leavable } from './dialog.js';
+import { guardedFetch } from './door.js';
 import { bytes } from './format.js';
 import { label, lang, t } from './i18n.js';
 import { fromTemplate } from './template.js';
@@ -70,7 +71,7 @@ export function showMachine(element, { hardware }) {
 /** @returns {Promise<any|null>} */
 export async function readStats() {
   try {
-    const response = await fetch('stats', { cache: 'no-store' });
+    const response = await guardedFetch('stats', { cache: 'no-store' });
     return response.ok ? await response.json() : null;
   } catch {
     return null;

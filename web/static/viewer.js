@@ -1,5 +1,6 @@
 /** A whole document: its text at a place, with what was quoted highlighted, and the original where a browser shows it. */
 
+import { guardedFetch } from './door.js';
 import { Finder } from './finder.js';
 import { label, lang, name, write } from './i18n.js';
 import { addressOf, hashOf, originalOf, placeIn } from './links.js';
@@ -25,7 +26,7 @@ class Missing extends Error {}
 
 /** @param {string} address @param {AbortSignal} [signal] @returns {Promise<any>} */
 async function read(address, signal) {
-  const response = await fetch(address, { signal, headers: { 'Accept-Language': lang() } });
+  const response = await guardedFetch(address, { signal, headers: { 'Accept-Language': lang() } });
   if (response.status === 404) throw new Missing(address);
   if (!response.ok) throw new Error(`${response.status} ${address}`);
   return response.json();
@@ -207,7 +208,7 @@ export class DocumentViewer {
     if (navigator.pdfViewerEnabled === false) return this.#note('viewer_no_pdf');
     const era = this.#era;
     const address = originalOf(this.#document, page ?? undefined);
-    const { ok } = await fetch(address, { method: 'HEAD' }).catch(() => ({ ok: false }));
+    const { ok } = await guardedFetch(address, { method: 'HEAD' }).catch(() => ({ ok: false }));
     if (era !== this.#era) return;
     if (!ok) return this.#note('viewer_no_original');
     this.#toggle(true);

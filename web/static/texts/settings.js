@@ -3,6 +3,7 @@
 export default {
   settings: { ko: '설정', en: 'Settings' },
   settings_reset: { ko: '처음 값으로', en: 'Reset to defaults' },
+  log_out: { ko: '로그아웃', en: 'Log out' },
   setting_lang: { ko: '화면 언어', en: 'Language' },
   setting_theme: { ko: '테마', en: 'Theme' },
   theme_system: { ko: '시스템 설정', en: 'As the system' },
