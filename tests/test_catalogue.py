@@ -25,7 +25,8 @@ from rag.catalogue import CATALOGUE, Door
 from rag.errors import Lang, RagError
 from rag.rate import Limit
 from rag.types import Token
-from web.keys import LIMIT, SETTINGS
+from web.guard import FREE, Guard
+from web.keys import GUARD, LIMIT, SETTINGS
 from web.state import State
 
 from .app_client import Client, MakeClient, Parts, converse
@@ -55,6 +56,7 @@ class Stage:
     state: State | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     limit: Limit | None = None
+    guard: Guard | None = None
 
 
 Cause = Callable[[Stage], None]
@@ -128,6 +130,17 @@ def broken_sessions(stage: Stage) -> None:
 def too_often(stage: Stage) -> None:
     stage.limit = Limit(1, Clock())
     stage.limit.take("127.0.0.1")
+
+
+def locked(stage: Stage) -> None:
+    stage.guard = Guard(["the-right-key"], Clock())
+
+
+def guessed(stage: Stage) -> None:
+    stage.guard = Guard(["the-right-key"], Clock())
+    for number in range(FREE):
+        with contextlib.suppress(RagError):
+            stage.guard.check(f"guess {number}", "127.0.0.1")
 
 
 def no_room(stage: Stage) -> None:
@@ -215,6 +228,22 @@ async def on_openai(client: Client, lang: str) -> list[Told]:
             return [*found, await told(response)]
         error = json.loads((await response.text()).split("data: ")[-1])["error"]
     return [*found, Told(error["code"], error["message"])]
+
+
+def with_key(**headers: str) -> dict[Door, Ask]:
+    """Every door, with what is to open it."""
+    addresses: dict[Door, tuple[str, ...]] = {
+        "chat": ("POST /chat", "POST /chat/stream"),
+        "openai": ("GET /v1/models", "POST /v1/chat/completions", "POST /v1/embeddings"),
+        "search": ("POST /search",),
+        "documents": ("GET /documents", "POST /documents", "DELETE /documents/doc"),
+        "sessions": ("GET /sessions/s", "DELETE /sessions/s"),
+        "http": ("GET /", "GET /stats", "GET /guides", "GET /nowhere"),
+    }
+    asks = {
+        door: all_of(*(request(*each.split(), headers=headers) for each in found)) for door, found in addresses.items()
+    }
+    return {"socket": handshake(**headers), **asks}
 
 
 def bad_json(*paths: str) -> Ask:
@@ -346,7 +375,10 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
             ),
         },
     ),
+    "AUTH-001": ways(locked, with_key()),
+    "AUTH-002": ways(locked, with_key(**{"X-API-Key": "a-wrong-key"})),
     "RATE-001": ways(too_often, CHATTING),
+    "RATE-002": ways(guessed, with_key(**{"X-API-Key": "the-right-key"})),
     "HTTP-400": ways(
         nothing,
         {
@@ -457,6 +489,7 @@ async def test_an_error_is_told_in_the_words_of_the_catalogue(
         app = stage.parts.app(stage.state)
         app[SETTINGS] = dataclasses.replace(app[SETTINGS], **stage.settings)
         app[LIMIT] = stage.limit or app[LIMIT]
+        app[GUARD] = stage.guard or app[GUARD]
         found = await ask(await aiohttp_client(app), lang)
     assert found
     for each in found:
@@ -628,6 +661,7 @@ STARTS: dict[str, Callable[[Path, contextlib.ExitStack], list[str]]] = {
     "SETUP-005": bad_model("SETUP-005"),
     "SETUP-006": lambda folder, held: ["--port", "x"],
     "SETUP-007": server_gone,
+    "SETUP-008": lambda folder, held: ["--port", "0", "--host", "0.0.0.0"],
     "SETUP-009": no_certificate,
 }
 

@@ -24,7 +24,6 @@ from rag.errors import RagError
 
 from . import guides
 from .conftest import ROOT
-from .socket_client import is_korean
 
 KEYS = ("key-in-the-variable", "key-in-the-file")
 WRONG = "a-wrong-key-that-is-nobodys"
@@ -69,17 +68,6 @@ def test_what_is_no_address_is_refused(host: str) -> None:
 def test_with_a_key_or_by_order_all_addresses_may_be_opened() -> None:
     with server._bind("0.0.0.0", 0, to_all=True) as listening:
         assert listening.getsockname()[0] == "0.0.0.0"
-
-
-@pytest.mark.parametrize("lang", ["en", "ko"])
-def test_the_refusal_says_what_to_do(tmp_path: Path, lang: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code = server.main(["--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path), "--lang", lang])
-    told = capsys.readouterr().err
-    assert code == 1
-    assert told.startswith("SETUP-008")
-    assert is_korean(told) == (lang == "ko")
-    for named in ("RAG_API_KEY", "--api-key-file", "--insecure-no-auth"):
-        assert named in told
 
 
 @contextmanager
