@@ -215,9 +215,30 @@ async def test_the_cookie_is_kept_from_scripts_other_sites_and_other_paths(locke
     assert set(attributes) == {"HttpOnly", "Max-Age=2592000", "SameSite=Strict"}
 
 
-async def test_the_cookie_is_for_tls_alone_where_there_is_tls(locked: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.auth.is_secure", lambda request: True)
-    assert "Secure" in (await log_in(locked)).headers["Set-Cookie"].split("; ")
+async def test_behind_a_proxy_the_cookie_is_for_tls_alone_and_each_client_counts_for_itself(
+    parts: Parts, aiohttp_client: MakeClient
+) -> None:
+    app = parts.app(api_key=KEY, trusted_proxies="127.0.0.1", allowed_hosts="rag.example")
+    client: Client = await aiohttp_client(app, cookie_jar=aiohttp.DummyCookieJar())
+
+    async def come(address: str, key: str) -> aiohttp.ClientResponse:
+        headers = {"X-Forwarded-For": address, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "rag.example"}
+        headers["Origin"] = "https://rag.example"
+        return await client.post("/login", data={"key": key}, headers=headers, allow_redirects=False)
+
+    statuses = [(await come("10.0.0.1", f"guess {number}")).status for number in range(FREE + 1)]
+    assert statuses == [403] * FREE + [429]
+    entered = await come("10.0.0.2", KEY)
+    assert entered.status == 303
+    name, *attributes = entered.headers["Set-Cookie"].split("; ")
+    assert name.startswith("rag_login=")
+    assert "Secure" in attributes
+
+
+async def test_no_cache_may_keep_for_others_what_needs_a_key(locked: Client) -> None:
+    kept = await locked.get("/documents", headers={"X-API-Key": KEY})
+    assert kept.headers["Cache-Control"] == "private, no-cache"
+    assert "private" not in (await locked.get("/static/main.js")).headers["Cache-Control"]
 
 
 async def test_who_logs_out_has_to_log_in_again(locked: Client) -> None:
@@ -297,7 +318,7 @@ async def test_the_command_line_brings_its_key(locked: Client) -> None:
             for ask in (door.loaded, door.documents):
                 with pytest.raises(Refused) as refused:
                     await ask()
-                assert refused.value.args[0]["error_code"] == code
+                assert refused.value.code == code
 
 
 def test_settings_never_show_a_key(tmp_path: Path) -> None:

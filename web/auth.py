@@ -59,6 +59,12 @@ def may_enter(request: web.Request) -> bool:
     return True
 
 
+async def keep_private(request: web.Request, response: web.StreamResponse) -> None:
+    """`on_response_prepare`: no cache on the way may hand to others what needs a key."""
+    if request.app[GUARD].is_needed and not _is_open(request):
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+
+
 def _is_open(request: web.Request) -> bool:
     """Asked of the route, not of the path, so that no other spelling of a path comes through."""
     resource = request.match_info.route.resource
