@@ -15,6 +15,7 @@ from rag.errors import RagError, Refused
 from rag.settings import load
 from web.client import Client as CommandLine
 from web.guard import FREE
+from web.operations import OPERATIONS
 
 from .app_client import Client, MakeClient, Parts
 from .raw_http import send
@@ -67,6 +68,10 @@ async def test_every_door_asks_for_the_key_and_none_does_without_one(locked: Cli
         if method != "HEAD":
             assert code_of(await missing.json()) == "AUTH-001"
             assert code_of(await wrong.json()) == "AUTH-002"
+
+
+def test_the_document_tells_which_doors_are_open() -> None:
+    assert {(each.method, each.path) for each in OPERATIONS if "security" in each.extra} == OPEN
 
 
 async def test_every_door_opens_with_the_key_in_each_of_the_three_ways(locked: Client) -> None:
@@ -301,6 +306,12 @@ async def test_without_a_key_there_is_nothing_to_log_in_to(client: Client) -> No
         assert "Set-Cookie" not in response.headers
     assert (await (await client.get("/health")).json())["key_required"] is False
     assert (await client.get("/documents")).status == 200
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "application/json", "text/plain"])
+async def test_the_login_takes_a_form_and_nothing_else(locked: Client, kind: str) -> None:
+    refused = await locked.post("/login", data=b"key=x", headers={"Content-Type": kind})
+    assert (refused.status, code_of(await refused.json())) == (415, "HTTP-415")
 
 
 # What else uses keys.

@@ -14,9 +14,11 @@ from .forwarded import client_of, host_of, is_secure
 from .guard import LOGIN_LIFE
 from .keys import GUARD
 from .middleware import Handler, error_headers, foreign_origin, lang_of
+from .operation import URLENCODED
 
-# Of these, GET and what a browser needs to log in.
+# Needs no key.
 OPEN = {("GET", "/health"), ("GET", "/login"), ("POST", "/login"), ("GET", "/static/{path}")}
+
 _PORT = re.compile(r":(\d+)$", re.ASCII)
 # An address below the application, as a browser takes it: neither another host nor a scheme.
 _NEXT = re.compile(r"\./[\x21-\x5b\x5d-\x7e]*")
@@ -94,7 +96,12 @@ async def login_page(request: web.Request) -> web.Response:
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """`POST /login`: the form of the page, with `key` and `next`. Answers with the page again if the key is wrong."""
+    """`POST /login`: the form of the page, with `key` and `next`. Answers with the page again if the key is wrong.
+
+    Raises `RagError` HTTP-415 for another kind of body.
+    """
+    if request.content_type != URLENCODED:
+        raise RagError("HTTP-415", given=request.content_type[:200], accepted=[URLENCODED])
     form = await request.post()
     key, way = (str(form.get(name, "")) for name in ("key", "next"))
     guard = request.app[GUARD]
