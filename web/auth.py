@@ -17,8 +17,9 @@ from .middleware import Handler, error_headers, foreign_origin, lang_of
 from .operation import URLENCODED
 from .replies import check_type
 
-# Of these, GET and what a browser needs to log in.
+# Needs no key.
 OPEN = {("GET", "/health"), ("GET", "/login"), ("POST", "/login"), ("GET", "/static/{path}")}
+
 _PORT = re.compile(r":(\d+)$", re.ASCII)
 # An address below the application, as a browser takes it: neither another host nor a scheme.
 _NEXT = re.compile(r"\./[\x21-\x5b\x5d-\x7e]*")
@@ -59,6 +60,12 @@ def may_enter(request: web.Request) -> bool:
     except RagError:
         return False
     return True
+
+
+async def keep_private(request: web.Request, response: web.StreamResponse) -> None:
+    """`on_response_prepare`: no cache on the way may hand to others what needs a key."""
+    if request.app[GUARD].is_needed and not _is_open(request):
+        response.headers.setdefault("Cache-Control", "private, no-cache")
 
 
 def _is_open(request: web.Request) -> bool:
