@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -20,8 +21,8 @@ from .socket_client import is_korean, types
 ASKED = "what is the answer"
 
 
-def limited(parts: Parts, per_minute: int, trusted: str = "") -> web.Application:
-    app = parts.app()
+def limited(parts: Parts, per_minute: int, trusted: str = "", **given: str) -> web.Application:
+    app = parts.app(**given)
     app[SETTINGS] = dataclasses.replace(app[SETTINGS], trusted_proxies=trusted)
     app[LIMIT] = Limit(per_minute, parts.clock)
     return app
@@ -123,6 +124,28 @@ async def test_over_http_the_refusal_says_when_to_come_back(
         assert response.status == 429
         assert response.headers["Retry-After"] == "60"
         assert (await response.json())["error_code"] == "RATE-001"
+
+
+async def test_each_key_counts_for_itself_wherever_it_stands(
+    parts: Parts, aiohttp_client: MakeClient, tmp_path: Path
+) -> None:
+    (tmp_path / "keys").write_text("first-key-1234\nsecond-key-1234\n")
+    client = await aiohttp_client(limited(parts, 1, api_key_file=str(tmp_path / "keys")))
+    for header, value, status in (
+        ("X-API-Key", "first-key-1234", 200),
+        ("Authorization", "Bearer first-key-1234", 429),
+        ("Authorization", "Bearer second-key-1234", 200),
+        ("X-API-Key", "second-key-1234", 429),
+    ):
+        response = await client.post("/chat", json={"message": ASKED}, headers={header: value})
+        assert response.status == status
+
+
+async def test_where_no_key_is_needed_none_makes_a_new_client(parts: Parts, aiohttp_client: MakeClient) -> None:
+    client = await aiohttp_client(limited(parts, 1))
+    for key, status in (("one-key-1234", 200), ("another-key-1234", 429)):
+        response = await client.post("/chat", json={"message": ASKED}, headers={"X-API-Key": key})
+        assert response.status == status
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])

@@ -46,7 +46,7 @@ def admit(request: web.Request) -> None:
     guard = request.app[GUARD]
     if not guard.is_needed:
         return
-    key = _key_of(request)
+    key = key_of(request)
     if key:
         guard.check(key, client_of(request))
     # A page of another site may bring a key, but never the login of the person who looks at it.
@@ -79,7 +79,8 @@ def _opens_page(request: web.Request) -> bool:
     return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
 
 
-def _key_of(request: web.Request) -> str:
+def key_of(request: web.Request) -> str:
+    """The key that the request brings in a header, right or wrong; else ""."""
     if key := request.headers.get("X-API-Key", "").strip():
         return key
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")

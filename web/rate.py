@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import math
 
@@ -9,8 +10,9 @@ from aiohttp import web
 
 from rag.errors import RagError
 
+from .auth import key_of
 from .forwarded import client_of
-from .keys import LIMIT
+from .keys import GUARD, LIMIT
 
 
 def check(request: web.Request) -> None:
@@ -21,6 +23,11 @@ def check(request: web.Request) -> None:
 
 
 def _client(request: web.Request) -> str:
-    """The address; of IPv6 the network that one customer gets (RFC 6177), whose addresses are his to choose."""
+    """The key that let the request in, by its digest; without one in a header, the address.
+
+    Of IPv6 it is the network that one customer gets (RFC 6177), whose addresses are his to choose.
+    """
+    if request.app[GUARD].is_needed and (key := key_of(request)):
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     address = client_of(request)
     return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
