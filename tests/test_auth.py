@@ -312,6 +312,7 @@ async def test_without_a_key_there_is_nothing_to_log_in_to(client: Client) -> No
 async def test_the_login_takes_a_form_and_nothing_else(locked: Client, kind: str) -> None:
     refused = await locked.post("/login", data=b"key=x", headers={"Content-Type": kind})
     assert (refused.status, code_of(await refused.json())) == (415, "HTTP-415")
+    assert (await locked.post("/login", data={"next": "./"})).status == 400
 
 
 # What else uses keys.

@@ -98,9 +98,14 @@ async def login_page(request: web.Request) -> web.Response:
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """`POST /login`: the form of the page, with `key` and `next`. Answers with the page again if the key is wrong."""
+    """`POST /login`: the form of the page, with `key` and `next`. Answers with the page again if the key is wrong.
+
+    Raises `RagError` HTTP-415 for another kind of body, and HTTP-400 for a form without a key.
+    """
     check_type(request, URLENCODED)
     form = await request.post()
+    if "key" not in form:
+        raise RagError("HTTP-400")
     key, way = (str(form.get(name, "")) for name in ("key", "next"))
     guard = request.app[GUARD]
     response = _see_other(_local(way))
