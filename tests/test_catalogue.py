@@ -38,7 +38,7 @@ from .test_loaders import pdf
 
 ASKED = "what is the answer"
 JSON = {"Content-Type": "application/json"}
-KEY = "the key of the server"
+KEY = "the-key-of-the-server"
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Stage:
 
     parts: Parts
     state: State | None = None
+    given: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     limit: Limit | None = None
     guard: Guard | None = None
@@ -130,7 +131,7 @@ def broken_sessions(stage: Stage) -> None:
 
 
 def locked(stage: Stage) -> None:
-    stage.parts.settings["api_key"] = KEY
+    stage.given["api_key"] = KEY
 
 
 def guessed(stage: Stage) -> None:
@@ -382,7 +383,7 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
         },
     ),
     "AUTH-001": ways(locked, LOCKED),
-    "AUTH-002": ways(locked, with_key("another", LOCKED)),
+    "AUTH-002": ways(locked, with_key("another-key", LOCKED)),
     "RATE-001": ways(too_often, CHATTING),
     "RATE-002": ways(guessed, with_key(KEY, LOCKED)),
     "HTTP-400": ways(
@@ -492,7 +493,7 @@ async def test_an_error_is_told_in_the_words_of_the_catalogue(
     cause, ask = WALKS[code][door]
     async with staged(tmp_path) as stage:
         cause(stage)
-        app = stage.parts.app(stage.state)
+        app = stage.parts.app(stage.state, **stage.given)
         app[SETTINGS] = dataclasses.replace(app[SETTINGS], **stage.settings)
         app[LIMIT] = stage.limit or app[LIMIT]
         app[GUARD] = stage.guard or app[GUARD]
@@ -660,13 +661,13 @@ def bad_model(code: str) -> Callable[[Path, contextlib.ExitStack], list[str]]:
 def no_key(folder: Path, held: contextlib.ExitStack) -> list[str]:
     """A server that asks for a key holds the data."""
     data_in_use(folder, held)
-    running = held.enter_context(serving(folder / "server", settings={"api_key": KEY}))
+    running = held.enter_context(serving(folder / "server", api_key=KEY))
     (folder / "data" / "server.json").write_text(json.dumps({"url": running.url, "pid": 1}))
     return ["documents"]
 
 
 def wrong_key(folder: Path, held: contextlib.ExitStack) -> list[str]:
-    (folder / "key").write_text("another")
+    (folder / "key").write_text("another-key")
     return [*no_key(folder, held), "--api-key-file", str(folder / "key")]
 
 
