@@ -354,7 +354,7 @@ CATALOGUE: dict[str, Row] = {
             "서버에 키가 정해져 있는데 요청에 키도 로그인도 없을 때",
             "The server has a key, and the request has neither a key nor a login.",
         ),
-        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS, HTTP, COMMAND),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS, HTTP),
     ),
     "AUTH-002": _row(
         403,
@@ -363,7 +363,7 @@ CATALOGUE: dict[str, Row] = {
         "The key is wrong.",
         ("Check that all of it was copied.", "If you do not know the key, ask whoever runs the server."),
         when=("요청의 키가 서버의 키가 아닐 때", "The key of the request is none of the server's keys."),
-        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS, HTTP, COMMAND),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS, HTTP),
     ),
     "AUTH-003": _row(
         403,

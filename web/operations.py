@@ -122,8 +122,16 @@ PAGES = (
         ("브라우저에서 로그인", "Log in with a browser"),
         LED
         | {
-            status: Answer(("로그인 화면이 까닭을 말합니다.", "The login page, which says why."), {HTML: STRING})
-            for status in (403, 429)
+            403: Answer(
+                (
+                    "키가 틀렸으면 로그인 화면이 그렇게 말합니다. 다른 주소에서 왔으면 AUTH-003입니다.",
+                    "If the key is wrong, the login page says so. If it comes from another site: AUTH-003.",
+                ),
+                {HTML: STRING, JSON: schemas.Error},
+            ),
+            429: Answer(
+                ("로그인 화면이 기다릴 시간을 말합니다.", "The login page says how long to wait."), {HTML: STRING}
+            ),
         },
         (
             "맞는 키를 보내면 로그인 쿠키를 줍니다. 프로그램은 키를 헤더로 보내면 됩니다.",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,7 @@ from selenium.webdriver.common.by import By
 from models import starter
 from rag.errors import RagError
 from tests.browser import axe
-from tests.browser.conftest import Scripted, _serve
+from tests.browser.conftest import Scripted, serving
 from tests.browser.page import Page, in_english
 from web.keys import GUARD, SOCKETS
 
@@ -29,13 +26,8 @@ NARROW = {"width": 320, "height": 640, "deviceScaleFactor": 2, "mobile": True}
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[Scripted]:
-    ready: Future[Scripted] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(tmp_path, ready, {"api_key": KEY})))
-    thread.start()
-    made = ready.result(30)
-    yield made
-    made.end()
-    thread.join(30)
+    with serving(tmp_path, api_key=KEY) as made:
+        yield made
 
 
 class Visitor(Page):
