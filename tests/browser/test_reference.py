@@ -9,8 +9,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser import axe
 from tests.browser.conftest import Scripted
-
-from .test_accessibility import axe_script as axe_script
+from tests.browser.test_accessibility import axe_script as axe_script
 
 pytestmark = pytest.mark.browser
 
