@@ -25,12 +25,11 @@ from rag.catalogue import CATALOGUE, Door
 from rag.errors import Lang, RagError
 from rag.rate import Limit
 from rag.types import Token
-from web.guard import Guard
+from web.guard import FREE, Guard
 from web.keys import GUARD, LIMIT, SETTINGS
 from web.state import State
 
 from .app_client import Client, MakeClient, Parts, converse
-from .browser.conftest import serving
 from .fakes import Clock
 from .sse_client import events_in
 from .test_app import fail_long, fail_search, fail_slowly, fail_store, fail_unforeseen
@@ -38,7 +37,6 @@ from .test_loaders import pdf
 
 ASKED = "what is the answer"
 JSON = {"Content-Type": "application/json"}
-KEY = "the key of the server"
 
 
 @dataclass(frozen=True)
@@ -129,22 +127,20 @@ def broken_sessions(stage: Stage) -> None:
     stage.parts.sessions.look = look  # type: ignore[assignment,method-assign]
 
 
-def locked(stage: Stage) -> None:
-    stage.parts.settings["api_key"] = KEY
-
-
-def guessed(stage: Stage) -> None:
-    """So many wrong keys have come that the address has to wait."""
-    locked(stage)
-    stage.guard = Guard([KEY], Clock())
-    for number in range(9):
-        with contextlib.suppress(RagError):
-            stage.guard.check(f"guess {number}", "127.0.0.1")
-
-
 def too_often(stage: Stage) -> None:
     stage.limit = Limit(1, Clock())
     stage.limit.take("127.0.0.1")
+
+
+def locked(stage: Stage) -> None:
+    stage.guard = Guard(["the-right-key"], Clock())
+
+
+def guessed(stage: Stage) -> None:
+    stage.guard = Guard(["the-right-key"], Clock())
+    for number in range(FREE):
+        with contextlib.suppress(RagError):
+            stage.guard.check(f"guess {number}", "127.0.0.1")
 
 
 def no_room(stage: Stage) -> None:
@@ -234,15 +230,20 @@ async def on_openai(client: Client, lang: str) -> list[Told]:
     return [*found, Told(error["code"], error["message"])]
 
 
-def with_key(key: str, asks: dict[Door, Ask]) -> dict[Door, Ask]:
-    def keyed(ask: Ask) -> Ask:
-        async def asked(client: Client, lang: str) -> list[Told]:
-            client.session.headers["X-API-Key"] = key  # type: ignore[index]
-            return await ask(client, lang)
-
-        return asked
-
-    return {door: keyed(ask) for door, ask in asks.items()}
+def with_key(**headers: str) -> dict[Door, Ask]:
+    """Every door, with what is to open it."""
+    addresses: dict[Door, tuple[str, ...]] = {
+        "chat": ("POST /chat", "POST /chat/stream"),
+        "openai": ("GET /v1/models", "POST /v1/chat/completions", "POST /v1/embeddings"),
+        "search": ("POST /search",),
+        "documents": ("GET /documents", "POST /documents", "DELETE /documents/doc"),
+        "sessions": ("GET /sessions/s", "DELETE /sessions/s"),
+        "http": ("GET /", "GET /stats", "GET /guides", "GET /nowhere"),
+    }
+    asks = {
+        door: all_of(*(request(*each.split(), headers=headers) for each in found)) for door, found in addresses.items()
+    }
+    return {"socket": handshake(**headers), **asks}
 
 
 def bad_json(*paths: str) -> Ask:
@@ -279,13 +280,6 @@ NO_DIRECTORY = failed("SETUP-003", directory="data", reason="read-only")
 CHATTING: dict[Door, Ask] = {"socket": on_socket, "chat": on_chat, "openai": on_openai}
 ASKING: dict[Door, Ask] = {**CHATTING, "search": ON_SEARCH}
 EVERY: dict[Door, Ask] = {**ASKING, "documents": ON_DOCUMENTS, "sessions": ON_SESSIONS}
-LOCKED: dict[Door, Ask] = {
-    **EVERY,
-    "socket": handshake(),
-    "http": all_of(
-        *(request("GET", path) for path in ("/stats", "/metrics", "/openapi.json", "/v1/models", "/nowhere"))
-    ),
-}
 STORED: dict[Door, Ask] = {**ASKING, "documents": ON_DOCUMENTS}
 
 
@@ -381,10 +375,10 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
             ),
         },
     ),
-    "AUTH-001": ways(locked, LOCKED),
-    "AUTH-002": ways(locked, with_key("another", LOCKED)),
+    "AUTH-001": ways(locked, with_key()),
+    "AUTH-002": ways(locked, with_key(**{"X-API-Key": "a-wrong-key"})),
     "RATE-001": ways(too_often, CHATTING),
-    "RATE-002": ways(guessed, with_key(KEY, LOCKED)),
+    "RATE-002": ways(guessed, with_key(**{"X-API-Key": "the-right-key"})),
     "HTTP-400": ways(
         nothing,
         {
@@ -657,23 +651,8 @@ def bad_model(code: str) -> Callable[[Path, contextlib.ExitStack], list[str]]:
     return arrange
 
 
-def no_key(folder: Path, held: contextlib.ExitStack) -> list[str]:
-    """A server that asks for a key holds the data."""
-    data_in_use(folder, held)
-    running = held.enter_context(serving(folder / "server", settings={"api_key": KEY}))
-    (folder / "data" / "server.json").write_text(json.dumps({"url": running.url, "pid": 1}))
-    return ["documents"]
-
-
-def wrong_key(folder: Path, held: contextlib.ExitStack) -> list[str]:
-    (folder / "key").write_text("another")
-    return [*no_key(folder, held), "--api-key-file", str(folder / "key")]
-
-
 # What keeps a command from its work.
 STARTS: dict[str, Callable[[Path, contextlib.ExitStack], list[str]]] = {
-    "AUTH-001": no_key,
-    "AUTH-002": wrong_key,
     "GEN-002": bad_model("GEN-002"),
     "SETUP-001": lambda folder, held: ["--port", "0"],
     "SETUP-002": port_in_use,
@@ -682,7 +661,7 @@ STARTS: dict[str, Callable[[Path, contextlib.ExitStack], list[str]]] = {
     "SETUP-005": bad_model("SETUP-005"),
     "SETUP-006": lambda folder, held: ["--port", "x"],
     "SETUP-007": server_gone,
-    "SETUP-008": lambda folder, held: ["--host", "0.0.0.0", "--port", "0"],
+    "SETUP-008": lambda folder, held: ["--port", "0", "--host", "0.0.0.0"],
     "SETUP-009": no_certificate,
 }
 

@@ -20,8 +20,7 @@ UPLOAD = ("POST /search HTTP/1.1", HOST, "Content-Type: application/json")
 
 @pytest.fixture
 async def port(parts: Parts) -> AsyncIterator[int]:
-    parts.settings["lang"] = "en"
-    runner = Runner(parts.app())
+    runner = Runner(parts.app(lang="en"))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield runner.addresses[0][1]

@@ -127,10 +127,10 @@ def scripted(tmp_path: Path) -> Iterator[Scripted]:
 
 
 @contextmanager
-def serving(directory: Path, **given: object) -> Iterator[Scripted]:
+def serving(directory: Path, **settings: str) -> Iterator[Scripted]:
     """A server over scripted parts, as long as the context lasts."""
     ready: Future[Scripted] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(directory, ready, **given)))
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(directory, ready, settings)))
     thread.start()
     made = ready.result(30)
     yield made

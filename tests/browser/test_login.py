@@ -26,7 +26,7 @@ NARROW = {"width": 320, "height": 640, "deviceScaleFactor": 2, "mobile": True}
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[Scripted]:
-    with serving(tmp_path, settings={"api_key": KEY}) as made:
+    with serving(tmp_path, api_key=KEY) as made:
         yield made
 
 
