@@ -150,6 +150,15 @@ CATALOGUE: dict[str, Row] = {
         when=("기다리는 질문이 너무 많을 때", "Too many questions wait already."),
         doors=(SOCKET, CHAT, OPENAI, COMMAND),
     ),
+    "GEN-999": _row(
+        500,
+        "답변을 생성하지 못했습니다.",
+        ("다시 시도하세요.", "계속되면 'server.py doctor'를 실행해 보세요."),
+        "The answer could not be generated.",
+        ("Try again.", "If it goes on, run 'server.py doctor'."),
+        when=("모델이 답변을 만들다가 실패했을 때", "The model failed while it made the answer."),
+        doors=(SOCKET, CHAT, OPENAI, COMMAND),
+    ),
     "EMBED-001": _row(
         413,
         "{number}번째 텍스트가 임베딩 모델이 읽을 수 있는 것보다 깁니다: {tokens}토큰이며 최대 {limit}토큰입니다.",
@@ -161,15 +170,6 @@ CATALOGUE: dict[str, Row] = {
             "A text to be embedded is too long for the model.",
         ),
         doors=(OPENAI,),
-    ),
-    "GEN-999": _row(
-        500,
-        "답변을 생성하지 못했습니다.",
-        ("다시 시도하세요.", "계속되면 'server.py doctor'를 실행해 보세요."),
-        "The answer could not be generated.",
-        ("Try again.", "If it goes on, run 'server.py doctor'."),
-        when=("모델이 답변을 만들다가 실패했을 때", "The model failed while it made the answer."),
-        doors=(SOCKET, CHAT, OPENAI, COMMAND),
     ),
     "SEARCH-001": _row(
         500,
@@ -494,12 +494,12 @@ CATALOGUE: dict[str, Row] = {
         "TLS 인증서나 개인 키를 사용할 수 없습니다: {file} ({reason}).",
         (
             "--tls-cert에는 PEM 형식의 인증서를, --tls-key에는 암호 없는 그 개인 키를 지정하세요.",
-            "도움말 '운영하기'에서 만드는 방법을 확인하세요.",
+            "도움말 'RAG Standard를 여럿이 쓰게 운영하기'에서 만드는 방법을 확인하세요.",
         ),
         "The TLS certificate or its key cannot be used: {file} ({reason}).",
         (
             "Give --tls-cert a certificate in PEM format, and --tls-key its private key without a password.",
-            "The guide on running RAG Standard shows how to make them.",
+            "The guide 'Running RAG Standard for others' shows how to make them.",
         ),
         when=("TLS 인증서나 개인 키를 쓸 수 없을 때", "The TLS certificate or its key cannot be used."),
         doors=(COMMAND,),

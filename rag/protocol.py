@@ -182,10 +182,16 @@ def chat_request(data: Mapping[str, Any]) -> ChatRequest:
     return request
 
 
+def _number(digits: str) -> float:
+    """JSON does not tell 3.0 from 3."""
+    value = float(digits)
+    return int(value) if value.is_integer() else value
+
+
 def load_object(text: str | bytes) -> dict[str, Any]:
     """A JSON object. Raises `RagError` WS-001."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_float=_number)
     except (ValueError, RecursionError):
         raise RagError("WS-001-INVALID_JSON") from None
     if not isinstance(data, dict):

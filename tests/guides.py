@@ -31,10 +31,6 @@ README = "README"
 
 # (guide, kind): the test that runs all blocks of that kind in the guide.
 BY_KIND = {
-    ("08-http", "sh"): "tests/test_http_guide.py::test_every_command_of_the_guide_is_answered",
-    ("08-http", "python"): "tests/test_http_guide.py::test_every_program_of_the_guide_runs",
-    ("08-http", "text"): "tests/test_http_guide.py::test_the_events_in_the_guide_have_the_fields_of_real_ones",
-    ("08-http", "json"): "tests/test_http_guide.py::test_the_error_in_the_guide_is_that_of_the_catalogue",
     ("09-openai", "python"): "tests/test_openai_clients.py::test_every_python_example_of_the_guide_runs",
     ("09-openai", "sh"): "tests/test_openai_clients.py::test_every_command_of_the_guide_runs",
     ("12-monitoring", "sh"): "tests/test_metrics.py::test_the_requests_of_the_guide_answer_as_it_says",

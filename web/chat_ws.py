@@ -96,7 +96,7 @@ class Connection:
 
     async def serve(self) -> None:
         """Until the socket is closed. Answers go on for a while, in case that their client comes back."""
-        writer = asyncio.create_task(self._write(), name=f"chat {self.session_id}")
+        writer = asyncio.create_task(self._write(), name="chat")
         try:
             while (message := await self.socket.receive()).type not in CLOSED:
                 if message.type is WSMsgType.TEXT:

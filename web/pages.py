@@ -12,7 +12,7 @@ from aiohttp import web
 from rag import loaders
 from rag.errors import Lang
 
-from . import guidebook
+from . import guidebook, reference
 from .assets import STATIC
 from .keys import VERSION
 from .middleware import lang_of
@@ -55,6 +55,8 @@ async def guides(request: web.Request) -> web.Response:
 
 async def guide(request: web.Request) -> web.Response:
     lang, slug = lang_of(request), request.match_info["slug"]
+    if slug in reference.TITLES:
+        return guide_page(request, slug, dict(reference.listed(lang))[slug], reference.guide(request, slug, lang))
     title = dict(guidebook.listed(lang)).get(slug)
     if title is None:
         raise web.HTTPNotFound
@@ -63,7 +65,8 @@ async def guide(request: web.Request) -> web.Response:
 
 def guide_page(request: web.Request, slug: str, title: str, shown: guidebook.Guide | None = None) -> web.Response:
     """A page among the guides; without one to show, the list of them."""
-    listed = guidebook.listed(lang_of(request))
+    lang = lang_of(request)
+    listed = (*guidebook.listed(lang), *reference.listed(lang))
     slugs = [each for each, _ in listed]
     at = slugs.index(slug) if slug in slugs else None
     variables = {

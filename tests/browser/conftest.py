@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -119,8 +120,15 @@ async def _serve(directory: Path, ready: Future[Scripted], **given: object) -> N
 
 @pytest.fixture
 def scripted(tmp_path: Path) -> Iterator[Scripted]:
+    with serving(tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[Scripted]:
+    """A server over scripted parts, as long as the context lasts."""
     ready: Future[Scripted] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(tmp_path, ready)))
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(directory, ready)))
     thread.start()
     made = ready.result(30)
     yield made

@@ -50,7 +50,6 @@ def test_the_page_works_below_a_path(driver, scripted, below: Running, tmp_path:
     page.until(lambda: page.shown("viewer-facts") and driver.find_elements("css selector", "mark.quote"))
     original = driver.find_element("css selector", '#viewer a[href*="/original"]').get_attribute("href")
     assert original.startswith(f"{below.url}/documents/")
-    driver.get(f"{below.url}/")
     page.load()
 
     note = tmp_path / "gnomon.md"
