@@ -15,6 +15,7 @@ from rag.errors import RagError, Refused
 from rag.settings import load
 from web.client import Client as CommandLine
 from web.guard import FREE
+from web.operations import OPERATIONS
 
 from .app_client import Client, MakeClient, Parts
 from .raw_http import send
@@ -67,6 +68,10 @@ async def test_every_door_asks_for_the_key_and_none_does_without_one(locked: Cli
         if method != "HEAD":
             assert code_of(await missing.json()) == "AUTH-001"
             assert code_of(await wrong.json()) == "AUTH-002"
+
+
+def test_the_document_tells_which_doors_are_open() -> None:
+    assert {(each.method, each.path) for each in OPERATIONS if "security" in each.extra} == OPEN
 
 
 async def test_every_door_opens_with_the_key_in_each_of_the_three_ways(locked: Client) -> None:
@@ -215,9 +220,30 @@ async def test_the_cookie_is_kept_from_scripts_other_sites_and_other_paths(locke
     assert set(attributes) == {"HttpOnly", "Max-Age=2592000", "SameSite=Strict"}
 
 
-async def test_the_cookie_is_for_tls_alone_where_there_is_tls(locked: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.auth.is_secure", lambda request: True)
-    assert "Secure" in (await log_in(locked)).headers["Set-Cookie"].split("; ")
+async def test_behind_a_proxy_the_cookie_is_for_tls_alone_and_each_client_counts_for_itself(
+    parts: Parts, aiohttp_client: MakeClient
+) -> None:
+    app = parts.app(api_key=KEY, trusted_proxies="127.0.0.1", allowed_hosts="rag.example")
+    client: Client = await aiohttp_client(app, cookie_jar=aiohttp.DummyCookieJar())
+
+    async def come(address: str, key: str) -> aiohttp.ClientResponse:
+        headers = {"X-Forwarded-For": address, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "rag.example"}
+        headers["Origin"] = "https://rag.example"
+        return await client.post("/login", data={"key": key}, headers=headers, allow_redirects=False)
+
+    statuses = [(await come("10.0.0.1", f"guess {number}")).status for number in range(FREE + 1)]
+    assert statuses == [403] * FREE + [429]
+    entered = await come("10.0.0.2", KEY)
+    assert entered.status == 303
+    name, *attributes = entered.headers["Set-Cookie"].split("; ")
+    assert name.startswith("rag_login=")
+    assert "Secure" in attributes
+
+
+async def test_no_cache_may_keep_for_others_what_needs_a_key(locked: Client) -> None:
+    kept = await locked.get("/documents", headers={"X-API-Key": KEY})
+    assert kept.headers["Cache-Control"] == "private, no-cache"
+    assert "private" not in (await locked.get("/static/main.js")).headers["Cache-Control"]
 
 
 async def test_who_logs_out_has_to_log_in_again(locked: Client) -> None:
@@ -282,6 +308,12 @@ async def test_without_a_key_there_is_nothing_to_log_in_to(client: Client) -> No
     assert (await client.get("/documents")).status == 200
 
 
+@pytest.mark.parametrize("kind", ["multipart/form-data", "application/json", "text/plain"])
+async def test_the_login_takes_a_form_and_nothing_else(locked: Client, kind: str) -> None:
+    refused = await locked.post("/login", data=b"key=x", headers={"Content-Type": kind})
+    assert (refused.status, code_of(await refused.json())) == (415, "HTTP-415")
+
+
 # What else uses keys.
 
 
@@ -297,7 +329,7 @@ async def test_the_command_line_brings_its_key(locked: Client) -> None:
             for ask in (door.loaded, door.documents):
                 with pytest.raises(Refused) as refused:
                     await ask()
-                assert refused.value.args[0]["error_code"] == code
+                assert refused.value.code == code
 
 
 def test_settings_never_show_a_key(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_help_and_doctor_show_no_key(tmp_path: Path) -> None:
 def test_every_command_of_the_guide_runs(tmp_path: Path, lang: guides.Lang) -> None:
     start, ask = guides.blocks("13-security", lang)
     (tmp_path / "server.py").write_text(
-        "import runpy\nrunpy.run_module('tests.scripted_server', run_name='__main__')\n"
+        "import runpy, sys\nsys.path.pop(0)\nrunpy.run_module('tests.scripted_server', run_name='__main__')\n"
     )
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # The shell's place is taken by the server, which then gets the signals.

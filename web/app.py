@@ -110,7 +110,13 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
         ]
     )
     app.on_response_prepare.extend(
-        [middleware.security_headers, middleware.cross_origin, request_id.tell, metrics.count_request]
+        [
+            middleware.security_headers,
+            middleware.cross_origin,
+            auth.keep_private,
+            request_id.tell,
+            metrics.count_request,
+        ]
     )
     app.on_shutdown.extend([chat_ws.close_all, jobs.end_streams])
     app.cleanup_ctx.append(_sampling)

@@ -14,9 +14,11 @@ from .forwarded import client_of, host_of, is_secure
 from .guard import LOGIN_LIFE
 from .keys import GUARD
 from .middleware import Handler, error_headers, foreign_origin, lang_of
+from .operation import URLENCODED
 
-# Of these, GET and what a browser needs to log in.
+# Needs no key.
 OPEN = {("GET", "/health"), ("GET", "/login"), ("POST", "/login"), ("GET", "/static/{path}")}
+
 _PORT = re.compile(r":(\d+)$", re.ASCII)
 # An address below the application, as a browser takes it: neither another host nor a scheme.
 _NEXT = re.compile(r"\./[\x21-\x5b\x5d-\x7e]*")
@@ -59,6 +61,12 @@ def may_enter(request: web.Request) -> bool:
     return True
 
 
+async def keep_private(request: web.Request, response: web.StreamResponse) -> None:
+    """`on_response_prepare`: no cache on the way may hand to others what needs a key."""
+    if request.app[GUARD].is_needed and not _is_open(request):
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+
+
 def _is_open(request: web.Request) -> bool:
     """Asked of the route, not of the path, so that no other spelling of a path comes through."""
     resource = request.match_info.route.resource
@@ -89,7 +97,12 @@ async def login_page(request: web.Request) -> web.Response:
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """`POST /login`: the form of the page, with `key` and `next`. Answers with the page again if the key is wrong."""
+    """`POST /login`: the form of the page, with `key` and `next`. Answers with the page again if the key is wrong.
+
+    Raises `RagError` HTTP-415 for another kind of body.
+    """
+    if request.content_type != URLENCODED:
+        raise RagError("HTTP-415", given=request.content_type[:200], accepted=[URLENCODED])
     form = await request.post()
     key, way = (str(form.get(name, "")) for name in ("key", "next"))
     guard = request.app[GUARD]
