@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import re
 import shlex
@@ -24,7 +23,6 @@ from aiohttp.test_utils import TestServer
 from rag.settings import TABLE
 from web import chat_ws
 from web.forwarded import client_of, host_of, is_secure, prefix_of
-from web.keys import SETTINGS
 from web.replies import reply
 
 from .app_client import Parts
@@ -47,19 +45,18 @@ async def who(request: web.Request) -> web.Response:
 
 
 @contextlib.asynccontextmanager
-async def served(parts: Parts, trusted: str = "") -> AsyncIterator[TestServer]:
-    app = parts.app()
-    app[SETTINGS] = dataclasses.replace(app[SETTINGS], trusted_proxies=trusted)
+async def served(parts: Parts, **given: str) -> AsyncIterator[TestServer]:
+    app = parts.app(**given)
     app.router.add_get("/who", who)
     async with TestServer(app) as server:
         yield server
 
 
 @contextlib.asynccontextmanager
-async def behind(parts: Parts, setup: Setup, trusted: str = "") -> AsyncIterator[tuple[Running, aiohttp.ClientSession]]:
+async def behind(parts: Parts, setup: Setup, **given: str) -> AsyncIterator[tuple[Running, aiohttp.ClientSession]]:
     """The application behind the proxy, and a client that trusts the proxy's certificate and comes from 127.0.0.2."""
     async with (
-        served(parts, trusted) as server,
+        served(parts, **given) as server,
         _standing(setup, server, parts.directory / "proxy") as proxy,
         _client(proxy) as client,
     ):
@@ -84,7 +81,11 @@ def _client(proxy: Running) -> aiohttp.ClientSession:
     context.check_hostname = False
     connector = aiohttp.TCPConnector(ssl=context, local_addr=("127.0.0.2", 0))
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
-    return aiohttp.ClientSession(connector=connector, timeout=timeout, headers={"Origin": proxy.origin})
+    # Cookies of an address are kept, too.
+    jar = aiohttp.CookieJar(unsafe=True)
+    return aiohttp.ClientSession(
+        connector=connector, timeout=timeout, cookie_jar=jar, headers={"Origin": proxy.origin, "Accept": "text/html"}
+    )
 
 
 async def ask(socket: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
@@ -125,7 +126,7 @@ async def test_a_trusted_proxy_is_believed_and_what_the_client_claims_is_not(par
         "X-Forwarded-Host": "evil.example",
         "X-Forwarded-Prefix": "/evil",
     }
-    async with behind(parts, setup, trusted="127.0.0.1") as (proxy, client):
+    async with behind(parts, setup, trusted_proxies="127.0.0.1") as (proxy, client):
         expected = ["127.0.0.2", setup.secure, f"127.0.0.1:{proxy.port}", setup.prefix]
         for headers in ({}, lies):
             async with client.get(f"{proxy.url}/who", headers=headers) as response:
@@ -161,6 +162,21 @@ async def test_the_path_without_its_slash_leads_to_the_page(parts: Parts, setup:
     async with behind(parts, setup) as (proxy, client), client.get(proxy.url) as response:
         assert str(response.url) == f"{proxy.url}/"
         assert "RAG Standard" in await response.text()
+
+
+@every_setup
+async def test_a_login_leads_back_to_the_page_and_holds_for_its_path_alone(parts: Parts, setup: Setup) -> None:
+    async with behind(parts, setup, api_key="a-key-to-come-in", trusted_proxies="127.0.0.1") as (proxy, client):
+        async with client.get(f"{proxy.url}/guides") as response:
+            assert str(response.url).startswith(f"{proxy.url}/login?")
+        form = {"key": "a-key-to-come-in", "next": "./guides"}
+        async with client.post(f"{proxy.url}/login", data=form) as response:
+            assert (str(response.url), response.status) == (f"{proxy.url}/guides", 200)
+        (cookie,) = client.cookie_jar
+        assert cookie["path"] == (setup.prefix or "/")
+        assert bool(cookie["secure"]) == setup.secure
+        async with client.ws_connect(f"{proxy.url}/chat-ws?session_id=s") as socket:
+            assert types(await ask(socket))[-1] == "stream_end"
 
 
 @every_setup
