@@ -146,6 +146,7 @@ PAGES = (
                         "key": told(STRING, "키.", "The key."),
                         "next": told(STRING, NEXT[0], NEXT[1]),
                     },
+                    "required": ["key"],
                 }
             }
         ),
