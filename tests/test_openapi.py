@@ -54,7 +54,9 @@ async def test_every_route_is_told_and_nothing_else(client: Client) -> None:
         for route in client.app.router.routes()
         if route.method != "HEAD" and isinstance(route.resource, web.Resource)
     }
-    assert {(operation.method, operation.path) for operation in OPERATIONS} == routes
+    told = [(operation.method, operation.path) for operation in OPERATIONS]
+    assert set(told) == routes
+    assert len(told) == len(routes), "one of them is told twice"
 
 
 def test_every_error_of_a_door_is_told_where_it_can_be_met() -> None:

@@ -551,15 +551,6 @@ INCOMING = (
 RUNNING = (
     Operation(
         "GET",
-        "/metrics",
-        "metrics",
-        HTTP,
-        ("Prometheus가 읽는 수치", "Figures for Prometheus"),
-        {200: Answer(("Prometheus 형식의 글.", "Text in the format of Prometheus."), {"text/plain": STRING})},
-        parameters=(IN_LANG,),
-    ),
-    Operation(
-        "GET",
         "/health",
         "health",
         HTTP,
