@@ -20,6 +20,7 @@ from .engine import Engine, Pace
 from .errors import RagError
 from .figures import Figures
 from .folders import find_files
+from .incoming import Job
 from .ingest import Ingester, embed_passages
 from .parsing import Parser
 from .prompt import NARROW_BELOW
@@ -219,20 +220,20 @@ async def open_chat(
         await sessions.close()
 
 
-async def add_guides(index: Index, settings: Settings, folder: Path) -> int:
+async def add_guides(index: Index, settings: Settings, folder: Path, first: Callable[[str], bool]) -> list[Job]:
     """Put the guides into the queue: all at the first start, later those that a new version has changed.
 
-    A guide that somebody has deleted stays away until it changes. Returns how many were put there.
+    A guide that somebody has deleted stays away until it changes. Returns the jobs of those whose names are to come
+    `first`.
     """
     memory = settings.data_dir / "guides.json"
-    files = await asyncio.to_thread(lambda: list(find_files(folder)))
+    files = await asyncio.to_thread(lambda: sorted(find_files(folder), key=lambda file: not first(file[0])))
     hashes = {source: await asyncio.to_thread(durable.sha256_of, path) for source, path in files}
     known = await asyncio.to_thread(jsonfile.load, memory)
     changed = [(source, path) for source, path in files if known.get(source) != hashes[source]]
-    for source, path in changed:
-        await index.ingester.add_file(path, source, origin=source)
+    jobs = [await index.ingester.add_file(path, source, origin=source) for source, path in changed]
     await asyncio.to_thread(jsonfile.save, memory, hashes)
-    return len(changed)
+    return [job for job in jobs if first(job.name)]
 
 
 async def _rebuild(store: LanceStore, embedder: GgufEmbedder, progress: Progress) -> None:

@@ -64,6 +64,17 @@ class Server:
             time.sleep(0.1)
         raise AssertionError("the server did not start:\n" + "".join(self.lines))
 
+    def settle(self) -> None:
+        """Wait until no document is on its way in: some guides are read when the server is ready already."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            with urllib.request.urlopen(self.url + "/documents/stats", timeout=10) as response:
+                jobs = json.load(response)["jobs"]
+            if not jobs["queued"] + jobs["running"]:
+                return
+            time.sleep(0.2)
+        raise AssertionError("documents are still on their way in")
+
     def stop(self, sig: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(sig)
@@ -148,6 +159,7 @@ def server(starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         starter_models,
         ["--max-tokens", "96", "--log-format", "json", "--log-level", "debug"],
     ).wait()
+    running.settle()
     yield running
     running.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rag.errors import RagError
+from rag.incoming import Job
 from web.state import State
 
 from .app_client import Client, MakeClient, Parts, converse
@@ -45,8 +46,10 @@ async def test_health_says_how_far_loading_is(parts: Parts, aiohttp_client: Make
     state.phase = "model"
     state.record(0.423)
     assert await loading() == {"phase": "model", "done": 42, "total": 100}
-    state.phase, state.guides, state.index = "guides", 3, parts.index()
-    assert await loading() == {"phase": "guides", "done": 3, "total": 3}
+    read, waiting = (Job(name, f"{name}.md", f"{name}.md", parts.directory) for name in ("read", "waiting"))
+    read.move("stored")
+    state.phase, state.guides = "guides", [read, waiting]
+    assert await loading() == {"phase": "guides", "done": 1, "total": 2}
     state.status = "ok"
     assert "loading" not in await (await client.get("/health")).json()
 

@@ -9,7 +9,7 @@ import pytest
 
 from web import guidebook
 from web.assets import STATIC
-from web.pages import GUIDES
+from web.guidebook import GUIDES
 
 from .app_client import Client
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
 import aiohttp_jinja2
 import jinja2
@@ -14,6 +14,7 @@ from aiohttp import web
 
 from rag.answers import Answers
 from rag.errors import RagError
+from rag.incoming import Job
 from rag.rate import Limit
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
@@ -25,6 +26,7 @@ from . import (
     chat_ws,
     documents,
     embeddings,
+    guidebook,
     jobs,
     metrics,
     middleware,
@@ -156,6 +158,13 @@ def _parts(models: Models) -> Callable[[web.Application], AsyncIterator[None]]:
     return context
 
 
+async def _ends(jobs: Sequence[Job]) -> None:
+    """Wait until all have ended."""
+    for job in jobs:
+        async for _ in job.states():
+            pass
+
+
 async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
     """Wait for `work`, or give it up when `stop` is set."""
     tasks = [asyncio.create_task(work), asyncio.create_task(stop.wait())]
@@ -179,11 +188,11 @@ async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.
             state.index, state.phase = index, "model"
             async with open_chat(settings, models.chat, index, time.time, state.figures, state.record) as chat:
                 first_start = not any(await index.store.counts())
-                state.guides = await add_guides(index, settings, pages.GUIDES)
+                state.guides = await add_guides(index, settings, guidebook.GUIDES, guidebook.is_for_all)
                 state.phase = "guides"
                 if first_start:
                     # Whoever asks at once, most likely asks about the product.
-                    await _until(stop, index.ingester.join())
+                    await _until(stop, _ends(state.guides))
                 state.chat = chat
                 state.status = "ok"
                 log.info("ready after %.1f s", time.monotonic() - begun)

@@ -6,7 +6,7 @@ import functools
 import itertools
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -14,6 +14,8 @@ from markdown_it.token import Token
 from rag.errors import Lang
 
 GUIDES = Path(__file__).resolve().parent / "guides"
+# From this one on, guides are for those who write programs or run servers.
+_FOR_SOME = "08"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ def listed(lang: Lang) -> tuple[tuple[str, str], ...]:
     """Slug and title of each guide, in their order."""
     paths = sorted((GUIDES / lang).glob("*.md"))
     return tuple((path.stem, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ").strip()) for path in paths)
+
+
+def is_for_all(source: str) -> bool:
+    """Whether everybody may ask about what stands in the guide of that file name."""
+    return PurePath(source).name < _FOR_SOME
 
 
 @functools.cache

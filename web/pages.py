@@ -19,7 +19,6 @@ from .middleware import lang_of
 
 HERE = Path(__file__).resolve().parent
 TEMPLATES = HERE / "templates"
-GUIDES = guidebook.GUIDES
 
 # In the order of the cascade.
 SHEETS = (

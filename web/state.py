@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from rag.chat import Chat
 from rag.errors import RagError
 from rag.figures import Figures
+from rag.incoming import Job
 from rag.service import Index
 
 Phase = Literal["index", "model", "guides"]
@@ -17,8 +19,8 @@ Phase = Literal["index", "model", "guides"]
 class State:
     """`chat` and `index` are there when `status` is `ok`; until then `phase` says what is being opened or read.
 
-    `done` of `total` documents are embedded anew, if any. `loaded`: the share of the chat model; `guides`: how many
-    were put into the queue.
+    `done` of `total` documents are embedded anew, if any. `loaded`: the share of the chat model; `guides`: the jobs
+    of those that are waited for at the first start.
     """
 
     status: Literal["loading", "ok", "error"] = "loading"
@@ -31,7 +33,7 @@ class State:
     total: int = 0
     phase: Phase = "index"
     loaded: float = 0.0
-    guides: int = 0
+    guides: Sequence[Job] = ()
     figures: Figures = field(default_factory=Figures)
 
     def ready_chat(self) -> Chat:
@@ -52,9 +54,8 @@ class State:
         """(done, in total) of the phase: per cent of the model, or guides. (0, 0) where it cannot be told."""
         if self.phase == "model":
             return round(100 * self.loaded), 100
-        if self.phase == "guides" and self.index is not None:
-            jobs = self.index.ingester.job_counts()
-            return max(0, self.guides - jobs["queued"] - jobs["running"]), self.guides
+        if self.phase == "guides":
+            return sum(job.ended for job in self.guides), len(self.guides)
         return 0, 0
 
     def record(self, share: float) -> None:

@@ -33,7 +33,7 @@ from models import starter
 from rag import llama, probe, service, settings, tuning
 from rag.chat import Chat
 from rag.types import EVERYWHERE, CancelFlag, Filter, Message, Passage, Sampling, Token
-from web import pages
+from web import guidebook
 from web.app import create_app
 from web.state import State
 
@@ -160,7 +160,7 @@ async def serve(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with service.open_index(chosen, models.embed, lambda done, total: None) as index:
         if not options.passages:
-            await service.add_guides(index, chosen, pages.GUIDES)
+            await service.add_guides(index, chosen, guidebook.GUIDES, guidebook.is_for_all)
             await index.ingester.join()
         async with open_chat(chosen, models.chat, index, options) as (chat, recorder):
             state = State("ok", models.chat.verdict.name, models.embed.verdict.name, chat, index)
