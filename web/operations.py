@@ -573,6 +573,18 @@ RUNNING = (
         as_json(schemas.Stats, "수치. 아직 없는 것은 null입니다.", "The figures; what is not there yet is null."),
         parameters=(IN_LANG,),
     ),
+    Operation(
+        "GET",
+        "/metrics",
+        "metrics",
+        HTTP,
+        ("모니터링을 위한 지표", "Metrics for monitoring"),
+        {200: Answer(("Prometheus 텍스트 형식.", "The text format of Prometheus."), {"text/plain": STRING})},
+        (
+            "지표의 이름과 뜻은 도움말 `/guides/12-monitoring`에 있습니다.",
+            "The guide `/guides/12-monitoring` names them.",
+        ),
+    ),
 )
 
 OPERATIONS: tuple[Operation, ...] = (
