@@ -324,6 +324,7 @@ def test_a_session_remembers_its_turns_across_a_restart(starter_models: Path, tm
         return int(end["usage"]["prompt_tokens"])
 
     first = start_server(tmp_path, starter_models, ["--max-tokens", "24"]).wait()
+    first.settle()
     alone = prompt_tokens(first, "kept")
     with_history = prompt_tokens(first, "kept")
     assert first.stop() == 0

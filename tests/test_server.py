@@ -170,6 +170,7 @@ def test_a_server_that_dies_under_the_work_is_told_and_takes_it_up_again(starter
     data_dir, file = tmp_path / "data", tmp_path / "long.txt"
     file.write_text("\n\n".join(f"The zylophant number {n} eats {n} leaves. " * 20 for n in range(400)))
     server = start_server(data_dir, starter_models).wait()
+    server.settle()
     killer = threading.Thread(target=lambda: (wait_for(data_dir / "incoming"), server.stop(signal.SIGKILL)))
     killer.start()
     done = run("ingest", *directories(data_dir, starter_models), str(file), check=1)
@@ -255,11 +256,12 @@ def test_documents_are_listed_and_deleted_with_and_without_a_server(starter_mode
 def test_a_watched_folder_is_followed(starter_models: Path, tmp_path: Path) -> None:
     folder = tmp_path / "papers"
     folder.mkdir()
-    (folder / "pump.md").write_text("# The Zorblax pump\n\nThe Zorblax pump weighs 37 kilograms.\n")
     watch = ["--watch", str(folder), "--watch-seconds", "0.2", "--max-tokens", "4"]
     server = start_server(tmp_path / "data", starter_models, watch).wait()
     try:
+        server.settle()
         documents = server.health()["documents"]
+        (folder / "pump.md").write_text("# The Zorblax pump\n\nThe Zorblax pump weighs 37 kilograms.\n")
         deadline = time.monotonic() + 60
         while server.health()["documents"] == documents and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -78,6 +78,7 @@ def main() -> None:
         ask(server.ws_url, QUESTIONS[0])
         first = {"first_start_s": round(seconds, 2), "first_answer_s": round(time.perf_counter() - begun, 2)}
         print(json.dumps(first), flush=True)
+        server.settle()
         server.stop()
         seconds_again = []
         for _ in range(arguments.rounds):
