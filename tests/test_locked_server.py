@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,6 +132,24 @@ def test_no_key_leaves_the_server(tmp_path: Path) -> None:
     assert "web.access" in said.read_text(), "requests are logged"
     # It was told that others can read the file, by its name.
     assert re.search(r"Warning: .*keys", said.read_text())
+
+
+def test_openais_own_client_brings_the_key(tmp_path: Path) -> None:
+    openai = pytest.importorskip("openai", reason="openai is not installed")
+    command = [sys.executable, "-m", "tests.scripted_server", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    with running(command, tmp_path, RAG_API_KEY=KEYS[0]) as (url, _):
+
+        def client(key: str) -> Any:
+            return openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+
+        with client(KEYS[0]) as right:
+            assert right.models.list().data
+        with client(WRONG) as wrong, pytest.raises(openai.PermissionDeniedError) as refused:
+            wrong.models.list()
+        assert refused.value.code == "AUTH-002"
+        with client("none") as none, pytest.raises(openai.AuthenticationError) as missing:
+            none.models.list(extra_headers={"Authorization": openai.Omit()})
+        assert missing.value.code == "AUTH-001"
 
 
 def test_help_and_doctor_show_no_key(tmp_path: Path) -> None:
