@@ -161,6 +161,8 @@ def test_help_and_doctor_show_no_key(tmp_path: Path) -> None:
         assert KEYS[0] not in done.stdout + done.stderr
 
 
+@pytest.mark.guide("13-security", "How to set a key")
+@pytest.mark.guide("13-security", "How programs send the key")
 @pytest.mark.parametrize("lang", guides.LANGS)
 def test_every_command_of_the_guide_runs(tmp_path: Path, lang: guides.Lang) -> None:
     start, ask = guides.blocks("13-security", lang)
