@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -133,11 +133,16 @@ def react() -> Path:
         if done.returncode:
             pytest.skip(f"React cannot be had: {done.stderr[-300:]}")
         made = Path(scratch) / "made/node_modules"
-        made.mkdir(parents=True)
         for name, version in PACKAGES.items():
             with tarfile.open(Path(scratch) / f"{name}-{version}.tgz") as archive:
-                archive.extractall(Path(scratch) / name, filter="data")
-            (Path(scratch) / name / "package").rename(made / name)
+                for member in archive:
+                    # All lies in a folder "package".
+                    parts = PurePosixPath(member.name).parts[1:]
+                    content = archive.extractfile(member)
+                    if content and ".." not in parts:
+                        file = made.joinpath(name, *parts)
+                        file.parent.mkdir(parents=True, exist_ok=True)
+                        file.write_bytes(content.read())
         made.parent.rename(folder)
     return folder / "node_modules"
 
