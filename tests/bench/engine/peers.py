@@ -46,7 +46,8 @@ def build(directory: Path) -> None:
     fetch = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", PACKAGE, "-d", str(source)]
     subprocess.run([*fetch, f"{PACKAGE}=={VERSION}"], check=True)
     with tarfile.open(next(source.glob("*.tar.gz"))) as package:
-        package.extractall(source, filter="data")
+        # Python 3.11.2 does not know filters yet.
+        package.extractall(source, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     llama = next(source.glob("*/vendor/llama.cpp"))
     # A pointer of a submodule to a repository that is not there: with it, ninja configures again and again.
     (llama / ".git").unlink(missing_ok=True)
