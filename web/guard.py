@@ -28,7 +28,8 @@ MOST_ADDRESSES = 4_096
 Clock = Callable[[], float]
 
 
-def _digest(text: str) -> bytes:
+def digest_of(text: str) -> bytes:
+    """What is kept of a key or a token in place of it."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -36,7 +37,7 @@ class Guard:
     """The keys of a server, of which it holds only digests, and who has logged in. Without keys, all may come in."""
 
     def __init__(self, keys: Iterable[str], clock: Clock = time.monotonic) -> None:
-        self._keys = [_digest(key) for key in keys]
+        self._keys = [digest_of(key) for key in keys]
         self._attempts = Attempts(clock)
         self._clock = clock
         # Digest of a token and when it ends, the oldest first.
@@ -48,7 +49,7 @@ class Guard:
 
     def check(self, key: str, address: str) -> None:
         """Raises `RagError` AUTH-002 for a wrong key, and RATE-002 without a look after too many of them."""
-        digest = _digest(key)
+        digest = digest_of(key)
         self._attempts.check(address)
         # All are compared, so that the time tells nothing.
         found = [hmac.compare_digest(digest, known) for known in self._keys]
@@ -59,16 +60,16 @@ class Guard:
     def log_in(self) -> str:
         """A new token, which counts for `LOGIN_LIFE` and as long as the process lives."""
         token = secrets.token_urlsafe(32)
-        self._logins[_digest(token)] = self._clock() + LOGIN_LIFE
+        self._logins[digest_of(token)] = self._clock() + LOGIN_LIFE
         while len(self._logins) > MOST_LOGINS:
             self._logins.popitem(last=False)
         return token
 
     def has_login(self, token: str) -> bool:
-        return self._logins.get(_digest(token), -math.inf) > self._clock()
+        return self._logins.get(digest_of(token), -math.inf) > self._clock()
 
     def log_out(self, token: str) -> None:
-        self._logins.pop(_digest(token), None)
+        self._logins.pop(digest_of(token), None)
 
 
 @dataclass(slots=True)
@@ -92,14 +93,14 @@ class Attempts:
 
     def check(self, address: str) -> None:
         """Raises `RagError` RATE-002 while the address has to wait."""
-        record = self._records.get(_network(address))
+        record = self._records.get(network_of(address))
         left = record.until - self._clock() if record else 0.0
         if left > 0:
             raise RagError("RATE-002", seconds=math.ceil(left))
 
     def add(self, address: str, digest: bytes) -> None:
         """A wrong key came from there."""
-        now, network = self._clock(), _network(address)
+        now, network = self._clock(), network_of(address)
         record = self._records.pop(network, None)
         if record is None or now - record.last > FORGOTTEN:
             record = _Record()
@@ -114,7 +115,7 @@ class Attempts:
             self._records.popitem(last=False)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """What one client can choose from: with IPv6, that is a whole network of addresses."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

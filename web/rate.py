@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import math
 
 from aiohttp import web
@@ -12,6 +10,7 @@ from rag.errors import RagError
 
 from .auth import key_of
 from .forwarded import client_of
+from .guard import digest_of, network_of
 from .keys import GUARD, LIMIT
 
 
@@ -28,6 +27,5 @@ def _client(request: web.Request) -> str:
     Of IPv6 it is the network that one customer gets (RFC 6177), whose addresses are his to choose.
     """
     if request.app[GUARD].is_needed and (key := key_of(request)):
-        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-    address = client_of(request)
-    return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
+        return digest_of(key).hex()
+    return network_of(client_of(request))

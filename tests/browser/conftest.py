@@ -13,7 +13,9 @@ from typing import TypeVar
 import pytest
 from aiohttp import web
 
+from models import starter
 from tests.app_client import Parts
+from tests.browser import axe
 from web.serving import Runner
 
 T = TypeVar("T")
@@ -136,3 +138,11 @@ def serving(directory: Path, **settings: str) -> Iterator[Scripted]:
     yield made
     made.end()
     thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def axe_script() -> str:
+    try:
+        return axe.fetch()
+    except starter.Refused as error:
+        pytest.skip(f"axe-core cannot be had: {error}")

@@ -4,20 +4,11 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
-from models import starter
 from tests.browser import axe
 from tests.browser.page import Page
 from tests.browser.views import VIEWS
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="session")
-def axe_script() -> str:
-    try:
-        return axe.fetch()
-    except starter.Refused as error:
-        pytest.skip(f"axe-core cannot be had: {error}")
 
 
 @pytest.mark.parametrize("language", ["ko", "en"], indirect=True)

@@ -11,7 +11,6 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 
 from selenium.webdriver.common.by import By
 
-from models import starter
 from rag.errors import RagError
 from tests.browser import axe
 from tests.browser.conftest import Scripted, serving
@@ -109,14 +108,6 @@ def test_who_is_logged_in_passes_the_login_page_by(driver, locked: Scripted) -> 
     # As a link on another site would: without the cookie, the way leads here.
     driver.get(f"{locked.url}/login?next=.%2Fguides")
     page.until(lambda: driver.current_url.endswith("/guides"), 10)
-
-
-@pytest.fixture(scope="module")
-def axe_script() -> str:
-    try:
-        return axe.fetch()
-    except starter.Refused as error:
-        pytest.skip(f"axe-core cannot be had: {error}")
 
 
 @pytest.mark.parametrize("language", ["ko", "en"], indirect=True)

@@ -9,7 +9,6 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser import axe
 from tests.browser.conftest import Scripted
-from tests.browser.test_accessibility import axe_script as axe_script
 
 pytestmark = pytest.mark.browser
 
