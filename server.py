@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from rag import jsonfile, logs
+from rag.ending import Ending, Stopped
 from rag.errors import Lang, RagError, Refused
 from rag.settings import TABLE, Settings, load, others_can_read, terminal_lang
 from rag.terminal import Bars, Total, say, show
@@ -185,6 +186,14 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 def _serve(settings: Settings, lang: Lang) -> int:
+    with Ending() as ending:
+        with contextlib.suppress(Stopped):
+            _serve_until(ending, settings, lang)
+        ending.leave()
+    return 0
+
+
+def _serve_until(ending: Ending, settings: Settings, lang: Lang) -> None:
     from web import tls
 
     files = settings.tls()
@@ -207,13 +216,13 @@ def _serve(settings: Settings, lang: Lang) -> int:
         about = {"url": _url(scheme, local, port), "pid": os.getpid()}
         if files:
             about["certificate"] = tls.first_certificate(files[0])
-        jsonfile.save(record, about)
+        ending.last = lambda: record.unlink(missing_ok=True)
         try:
+            jsonfile.save(record, about)
             app = create_app(settings, VERSION, models=models)
-            serving.run(app, listening, lambda: say(lang, "ready", url=url), ssl_context=context)
+            serving.run(app, listening, lambda: say(lang, "ready", url=url), ending, ssl_context=context)
         finally:
             record.unlink(missing_ok=True)
-    return 0
 
 
 def _url(scheme: str, host: str, port: int) -> str:

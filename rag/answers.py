@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from . import logs
 from .chat import Question
+from .ending import refusal
 from .errors import RagError
 from .protocol import End, ErrorEvent, Event, Sources, ThinkingEvent, TokenEvent
 
@@ -24,6 +25,8 @@ ABANDON = 30.0
 MAX_KEPT = 256
 # So many events are read before others have their turn on the event loop.
 BATCH = 64
+# Seconds that all of them have to end in when the server stops.
+CLOSE = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -96,12 +99,26 @@ class Answer:
                     self._tokens += isinstance(event, TokenEvent)
                     self.ended = isinstance(event, End | ErrorEvent)
                     self._wake()
+        except asyncio.CancelledError:
+            self._cut()
+            raise
         except Exception:
             log.exception("an answer broke off")
             self._events.append(ErrorEvent(self.message_id, RagError("WS-999-INTERNAL_ERROR")))
         finally:
             self.ended = True
             self._wake()
+
+    def _cut(self) -> None:
+        """The server stops. Whoever reads it is told so."""
+        if self.ended:
+            return
+        stream = self.question.stream
+        if stream.started and not stream.sources_sent:
+            self._events.append(stream.sources([]))
+        self._events.append(stream.error(refusal()))
+        self.ended = True
+        self._wake()
 
     def _wake(self) -> None:
         for reader in self._readers:
@@ -179,6 +196,11 @@ class Answers:
         """How many of the session run or wait to, whoever reads them."""
         return sum(answer.session_id == session_id and not answer.ended for answer in self._kept.values())
 
+    @property
+    def busy(self) -> int:
+        """How many run or wait to."""
+        return len(self._tasks)
+
     def forget(self, session_id: str) -> None:
         """Keep none of the session's answers that have ended."""
         for answer in [kept for kept in self._kept.values() if kept.session_id == session_id and kept.ended]:
@@ -209,14 +231,17 @@ class Answers:
             del self._kept[answer.session_id, answer.message_id]
 
     async def close(self) -> None:
-        """End all at once."""
+        """End all at once; their last event says that the server stops."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks, timeout=CLOSE)
 
     def _done(self, task: asyncio.Task[None], answer: Answer) -> None:
         self._tasks.discard(task)
+        if task.cancelled():
+            # One that had not begun knows nothing of it.
+            answer._cut()
         if self.find(answer.session_id, answer.message_id) is answer:
             answer._later(lambda: self.drop(answer), KEEP)
 

@@ -101,6 +101,24 @@ CATALOGUE: dict[str, Row] = {
         ),
         doors=(SOCKET,),
     ),
+    "WS-006-SERVER_STOPPING": _row(
+        503,
+        "서버가 종료되거나 다시 시작되는 중입니다. 약 {seconds}초 후에 다시 시도하세요.",
+        (
+            "서버가 돌아오면 다시 보내세요. 문서와 대화는 그대로 있습니다.",
+            "서버가 돌아오지 않으면 관리자에게 문의하세요.",
+        ),
+        "The server is stopping or starting again. Try again in about {seconds} s.",
+        (
+            "Send it again when the server is back. Documents and conversations are kept.",
+            "If it does not come back, ask the administrator.",
+        ),
+        when=(
+            "서버가 종료되는 동안 새 요청이 왔을 때, 또는 그때까지 끝나지 않은 답변",
+            "Something new is asked of a server that is being stopped, or an answer has not ended by then.",
+        ),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS),
+    ),
     "WS-999-INTERNAL_ERROR": _row(
         500,
         "내부 오류가 발생했습니다.",

@@ -26,7 +26,7 @@ from rag.errors import Lang, RagError
 from rag.rate import Limit
 from rag.types import Token
 from web.guard import FREE, Guard
-from web.keys import GUARD, LIMIT, SETTINGS
+from web.keys import CLOSING, GUARD, LIMIT, SETTINGS
 from web.state import State
 
 from .app_client import Client, MakeClient, Parts, converse
@@ -57,6 +57,7 @@ class Stage:
     settings: dict[str, Any] = field(default_factory=dict)
     limit: Limit | None = None
     guard: Guard | None = None
+    stopping: bool = False
 
 
 Cause = Callable[[Stage], None]
@@ -141,6 +142,10 @@ def guessed(stage: Stage) -> None:
     for number in range(FREE):
         with contextlib.suppress(RagError):
             stage.guard.check(f"guess {number}", "127.0.0.1")
+
+
+def stopping(stage: Stage) -> None:
+    stage.stopping = True
 
 
 def no_room(stage: Stage) -> None:
@@ -316,6 +321,25 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
     ),
     "WS-003-SERVICE_NOT_INITIALIZED": ways(loading, EVERY),
     "WS-004-TOO_MANY_CONNECTIONS": ways(no_room, {"socket": handshake()}),
+    "WS-006-SERVER_STOPPING": ways(
+        stopping,
+        {
+            "socket": handshake(),
+            "chat": on_chat,
+            "openai": all_of(on_openai, request("POST", "/v1/embeddings", json={"input": "word"})),
+            "search": ON_SEARCH,
+            "documents": all_of(
+                *(
+                    request(*each.split())
+                    for each in (
+                        *("POST /documents", "DELETE /documents/doc", "DELETE /documents/jobs/none"),
+                        *("GET /documents/jobs/events", "GET /documents/jobs/none/events"),
+                    )
+                )
+            ),
+            "sessions": all_of(request("POST", "/sessions", json={}), request("DELETE", "/sessions/s")),
+        },
+    ),
     "WS-999-INTERNAL_ERROR": ways(parts(fail_unforeseen), ASKING)
     | ways(broken_store, {"documents": ON_DOCUMENTS, "http": request("GET", "/health")})
     | ways(broken_sessions, {"sessions": ON_SESSIONS}),
@@ -490,6 +514,8 @@ async def test_an_error_is_told_in_the_words_of_the_catalogue(
         app[SETTINGS] = dataclasses.replace(app[SETTINGS], **stage.settings)
         app[LIMIT] = stage.limit or app[LIMIT]
         app[GUARD] = stage.guard or app[GUARD]
+        if stage.stopping:
+            app[CLOSING].set()
         found = await ask(await aiohttp_client(app), lang)
     assert found
     for each in found:

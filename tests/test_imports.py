@@ -21,6 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "rules": set(),
     "errors": {"catalogue", "rules"},
     "types": set(),
+    "ending": {"errors"},
     "jsonfile": set(),
     "figures": {"protocol", "errors", "types"},
     "rate": set(),
@@ -77,13 +78,13 @@ ARROWS: dict[str, set[str]] = {
         *("protocol", "sessions", "retrieval", "evidence", "basis", "overview", "quoting", "replies", "prompt"),
         *("plan", "pacing", "followup", "shots", "figures", "errors", "types"),
     },
-    "answers": {"chat", "protocol", "logs", "errors"},
+    "answers": {"chat", "ending", "protocol", "logs", "errors"},
     "questions": {"loaders", "errors"},
     "evaluation": {"questions", "prompt", "errors"},
     "examiner": {"evaluation", "questions", "replies", "chat", "protocol", "errors", "types"},
     "report": {"evaluation", "errors"},
     "terminal": {"errors"},
-    "service": set(RAG) - {"service", "doctor", "questions", "evaluation", "examiner", "report", "terminal"},
+    "service": set(RAG) - {"service", "doctor", "ending", "questions", "evaluation", "examiner", "report", "terminal"},
     "doctor": set(RAG) - {"doctor"},
 }
 

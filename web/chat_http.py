@@ -148,9 +148,6 @@ async def _tell(request: web.Request, answer: Answer) -> AsyncGenerator[Sequence
                 yield ()
                 continue
             events = more.result()
-            if not events:
-                # The server is being stopped.
-                events = [ErrorEvent(answer.message_id, RagError("WS-003-SERVICE_NOT_INITIALIZED"))]
             yield events
             if isinstance(events[-1], End | ErrorEvent):
                 break

@@ -15,6 +15,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from rag.answers import Answer, Answers, Reader
 from rag.chat import Mode, Question
+from rag.ending import refusal
 from rag.errors import Lang, RagError
 from rag.protocol import (
     MAX_FRAME,
@@ -32,7 +33,7 @@ from rag.protocol import (
 )
 
 from . import rate
-from .keys import ANSWERS, SETTINGS, SOCKETS, STATE
+from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE
 from .metrics import METRICS
 from .middleware import lang_of
 from .request_id import note_end
@@ -45,6 +46,9 @@ HEARTBEAT = 20.0
 SEND_TIMEOUT = 30.0
 # The first is the client's goodbye. The library's close code does not tell it from a connection that just ended.
 CLOSED = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
+
+# Seconds that a client has to answer a goodbye in.
+FAREWELL = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +74,7 @@ async def chat_ws(request: web.Request) -> web.WebSocketResponse:
             thinking=request.query.get("thinking") == "show",
             mode=_mode_of(request.query.get("answers")),
         )
+        request.app[CONNECTIONS].add(connection)
         await connection.serve()
     finally:
         sockets.discard(socket)
@@ -78,7 +83,10 @@ async def chat_ws(request: web.Request) -> web.WebSocketResponse:
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Connection:
-    """One socket: a reader of frames, and a writer that tells the answers one after the other."""
+    """One socket: a reader of frames, and a writer that tells the answers one after the other.
+
+    `all_told` is set while nothing waits to be told.
+    """
 
     socket: web.WebSocketResponse
     request: web.Request
@@ -89,6 +97,7 @@ class Connection:
     early_sources: bool
     thinking: bool
     mode: Mode
+    all_told: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: deque[Reader | ErrorEvent] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _telling: Reader | None = None
@@ -96,6 +105,7 @@ class Connection:
 
     async def serve(self) -> None:
         """Until the socket is closed. Answers go on for a while, in case that their client comes back."""
+        self.all_told.set()
         writer = asyncio.create_task(self._write(), name="chat")
         try:
             while (message := await self.socket.receive()).type not in CLOSED:
@@ -116,6 +126,11 @@ class Connection:
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
+
+    def abort(self) -> None:
+        """End the connection at once, whether its client reads or not."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
 
     # The reader.
 
@@ -146,6 +161,8 @@ class Connection:
             return
         if known and not known.ended and not known.abandoned:
             raise _busy()
+        if self.request.app[CLOSING].is_set():
+            raise refusal()
         chat = self.state.ready_chat()
         asked = {reader.answer for reader in self._readers()} | set(self.answers.abandoned(self.session_id))
         # One is being answered, or will be as soon as the writer has its turn.
@@ -181,6 +198,7 @@ class Connection:
 
     def _put(self, item: Reader | ErrorEvent) -> None:
         self._waiting.append(item)
+        self.all_told.clear()
         self._arrived.set()
 
     # The writer.
@@ -191,6 +209,7 @@ class Connection:
                 await self._arrived.wait()
                 if not self._waiting:
                     self._arrived.clear()
+                    self.all_told.set()
                     continue
                 item = self._waiting.popleft()
                 if isinstance(item, ErrorEvent):
@@ -200,8 +219,7 @@ class Connection:
                     await self._tell(item)
         except (ConnectionError, TimeoutError):
             # Nobody reads any more. Without the abort a stalled reader would hold the socket open.
-            if self.request.transport is not None:
-                self.request.transport.abort()
+            self.abort()
         except Exception:
             log.exception("a socket failed")
             await self._close(WSCloseCode.INTERNAL_ERROR)
@@ -239,16 +257,39 @@ def _mode_of(value: str | None) -> Mode:
     return "quote" if value == "quote" else "free" if value == "free" else ""
 
 
+CONNECTIONS = web.AppKey("connections", weakref.WeakSet[Connection])
+
+
+async def leave(app: web.Application) -> None:
+    """Close every connection with 1001, each as soon as all is told on it."""
+
+    async def close(connection: Connection) -> None:
+        await connection.all_told.wait()
+        await _say_goodbye(connection)
+
+    connections = app[CONNECTIONS]
+    await asyncio.gather(*map(close, connections))
+
+
+def abort_all(app: web.Application) -> None:
+    """End what is still connected."""
+    for connection in app[CONNECTIONS]:
+        connection.abort()
+
+
 async def close_all(app: web.Application) -> None:
     """`on_shutdown`: tell every client that the server goes, and do not wait for those that do not listen.
 
     Answers end with it, read or not.
     """
-
-    async def close(socket: web.WebSocketResponse) -> None:
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(socket.close(code=WSCloseCode.GOING_AWAY), 2)
-
-    sockets = app[SOCKETS]
-    await asyncio.gather(*[close(socket) for socket in sockets])
+    connections = app[CONNECTIONS]
+    await asyncio.gather(*map(_say_goodbye, connections))
     await app[ANSWERS].close()
+
+
+async def _say_goodbye(connection: Connection) -> None:
+    """Close it with 1001, or abort it where nobody listens."""
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(connection.socket.close(code=WSCloseCode.GOING_AWAY), FAREWELL)
+        return
+    connection.abort()

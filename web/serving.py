@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -12,40 +10,42 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from rag.ending import Ending
 from rag.errors import Lang, RagError
 
+from . import stopping
 from .keys import SETTINGS
 from .middleware import SECURITY_HEADERS
 from .replies import reply
 
-# Seconds that an idle connection is kept, and that requests have to end in when the server stops.
+# Seconds that an idle connection is kept, and that requests have after the drain, once to end and once to be cancelled.
 KEEP_ALIVE = 75.0
-SHUTDOWN = 5.0
+SHUTDOWN = 0.25
 
 
-def run(app: web.Application, sock: socket.socket, ready: Callable[[], None], **site: Any) -> None:
-    """Serve on the socket until the process is told to stop. `ready` is called at once; `site` as of `SockSite`."""
-    # Where the system knows no signal handlers, Ctrl+C comes as this.
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(app, sock, ready, site))
+def run(app: web.Application, sock: socket.socket, ready: Callable[[], None], ending: Ending, **site: Any) -> None:
+    """Serve on the socket until the process is told to end. `ready` is called at once; `site` as of `SockSite`."""
+    # It is not closed: that would wait for threads whose work nobody waits for.
+    asyncio.Runner().run(_serve(app, sock, ready, ending, site))
 
 
-async def _serve(app: web.Application, sock: socket.socket, ready: Callable[[], None], site: dict[str, Any]) -> None:
+async def _serve(
+    app: web.Application, sock: socket.socket, ready: Callable[[], None], ending: Ending, site: dict[str, Any]
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    with contextlib.suppress(NotImplementedError):
-        for number in numbers:
-            loop.add_signal_handler(number, stop.set)
+
+    def stop_soon() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    ending.on_signal(stop_soon)
     runner = Runner(app, shutdown_timeout=SHUTDOWN, keepalive_timeout=KEEP_ALIVE)
     await runner.setup()
     try:
         await web.SockSite(runner, sock, **site).start()
         ready()
         await stop.wait()
-        # Who says so twice does not want to wait.
-        for number in numbers:
-            loop.remove_signal_handler(number)
+        await stopping.drain(app)
     finally:
         await runner.cleanup()
 
