@@ -12,11 +12,12 @@ Prints one line of JSON for each kill; the exit code is 1 if anything was lost o
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
-import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,8 +35,8 @@ from tests.bench.told import GONE, Told, call  # noqa: E402
 from tests.conftest import Server, start_server  # noqa: E402
 
 # Nothing of it changes what is kept, and all of it makes a start or an answer quicker.
-QUICK = ["--reencode", "off", "--ctx", "1024", "--sequences", "2", "--watch-seconds", "0.1", "--draft", "off", "--answers", "free"]
-LIFE = ["--session-minutes", "100000"]
+QUICK = {"reencode": "off", "ctx": 1024, "sequences": 2, "watch-seconds": 0.1, "draft": "off", "answers": "free"}
+LIFE = {"session-minutes": 100000}
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def kill_at_random(kills: int, seed: int, models_dir: Path) -> dict[str, Any]:
             plan = Round("busy", 0, embedder) if last else Round.drawn(draw, embedder)
             embedder = plan.embedder
             begun = time.monotonic()
-            arguments = [*QUICK, *LIFE, "--embed-model", str(embedders[embedder]), "--watch", str(told.folder.path)]
+            more = {"embed-model": embedders[embedder], "watch": told.folder.path}
+            arguments = [f"--{name}={value}" for name, value in (QUICK | LIFE | more).items()]
             server = start_server(data_dir, embedders[0].parent, arguments)
             try:
                 about: dict[str, Any] = {"kill": number, "phase": plan.phase, "embedder": embedder}
@@ -100,8 +102,7 @@ def kill_at_random(kills: int, seed: int, models_dir: Path) -> dict[str, Any]:
                     time.sleep(plan.seconds)
                     about["told"] = "".join(server.lines).splitlines()[-1:]
                 else:
-                    found = told.check(server.wait(), everything=last)
-                    wrong += [f"before kill {number}: {what}" for what in found]
+                    wrong += [f"before kill {number}: {what}" for what in looked_at(server, told, last)]
                     if last:
                         break
                     about |= disturb(server, told, plan)
@@ -112,8 +113,18 @@ def kill_at_random(kills: int, seed: int, models_dir: Path) -> dict[str, Any]:
                 print(json.dumps(about | {"wrong until then": wrong}, ensure_ascii=False), flush=True)
             finally:
                 server.stop(signal.SIGKILL)
-        documents, turns = len(told.documents.stored), sum(c.turns for c in told.conversations)
-    return {"kills": kills, "seed": seed, "documents": documents, "turns": turns, "wrong": wrong}
+    counts = {"uploads": told.documents.number, "turns": sum(each.turns for each in told.conversations)}
+    return {"kills": kills, "seed": seed, **counts, "wrong": wrong}
+
+
+def looked_at(server: Server, told: Told, everything: bool) -> list[str]:
+    """What is not as it was told, or how the server died while it was asked."""
+    try:
+        return told.check(server.wait(), everything)
+    except GONE as error:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(5)
+        return [f"{error!r}, the server ended with {server.process.poll()}: {''.join(server.lines)[-3000:]}"]
 
 
 def disturb(server: Server, told: Told, plan: Round) -> dict[str, Any]:
@@ -129,16 +140,16 @@ def disturb(server: Server, told: Told, plan: Round) -> dict[str, Any]:
             stop.set()
     time.sleep(max(0.0, begun + plan.seconds - time.monotonic()))
     rebuilding = None
-    try:
+    with contextlib.suppress(*GONE):
         rebuilding = call(server, "GET", "/documents/stats")["rebuilding"]
-    except GONE:
-        pass
     # The threads go on until they meet a server that is gone.
     os.kill(server.process.pid, signal.SIGKILL)
     for thread, stop in workers:
         stop.set()
         thread.join()
-    return {"air": told.air(), "rebuilding": rebuilding}
+    kept = sum(len(turns) for each in told.conversations for turns in each.told.values())
+    acknowledged = {"documents": len(told.documents.stored), "turns": kept}
+    return {"acknowledged": acknowledged, "air": told.air(), "rebuilding": rebuilding}
 
 
 def main() -> int:
