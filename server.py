@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from rag import jsonfile, logs
+from rag import disk, jsonfile, logs
 from rag.ending import Ending, Stopped
 from rag.errors import Lang, RagError, Refused
 from rag.settings import TABLE, Settings, load, others_can_read, terminal_lang
@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load(flags)
         logs.set_up(settings.log_level, settings.log_format)
-        return _run(flags["command"], flags, settings, lang)
+        with disk.told(settings.data_dir):
+            return _run(flags["command"], flags, settings, lang)
     except RagError as error:
         return _complain(error.body(lang))
     except Refused as refusal:

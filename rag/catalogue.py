@@ -533,6 +533,26 @@ CATALOGUE: dict[str, Row] = {
         when=("라이브러리가 모델을 실행하다 죽을 때", "The library dies when it runs the model."),
         doors=(COMMAND,),
     ),
+    "SETUP-010": _row(
+        507,
+        "디스크가 가득 찼습니다: {directory}.",
+        (
+            "그 디스크에 공간을 마련하세요. 서버를 다시 시작하지 않아도 됩니다.",
+            "이미 받아들인 파일은 잃지 않으며, 공간이 생기면 저장됩니다.",
+            "이 오류로 끝난 답변은 대화에 남지 않습니다. 나중에 다시 질문하세요.",
+        ),
+        "The disk is full: {directory}.",
+        (
+            "Make room on that disk. The server need not be restarted.",
+            "Files that were accepted are not lost: they are stored once there is room.",
+            "An answer that ends with this error is not kept in its conversation. Ask again later.",
+        ),
+        when=(
+            "데이터 폴더가 있는 디스크가 가득 차서 파일, 문서, 대화를 저장할 수 없을 때",
+            "The disk of the data directory is full: a file, a document or a turn of a conversation cannot be kept.",
+        ),
+        doors=(SOCKET, CHAT, DOCUMENTS, SESSIONS, COMMAND),
+    ),
     "BENCH-001": _row(
         422,
         "질문 파일 {file}의 {line}번째 줄이 올바르지 않습니다: {rule}.",

@@ -27,6 +27,7 @@ from lancedb.index import FTS, Bitmap, BTree, IvfRq
 from lancedb.query import MatchQuery
 
 from . import durable, repair, resident, rows
+from .damage import Damage, set_aside
 from .resident import Resident
 from .types import Vectors
 
@@ -58,11 +59,12 @@ def _scalar_indexes() -> dict[str, BTree | Bitmap]:
 
 
 class Database:
-    """A directory of tables."""
+    """A directory of tables. `damage`: what was found damaged in those that were opened."""
 
     def __init__(self, directory: Path, connection: Any) -> None:
         self._directory = directory
         self._connection = connection
+        self.damage: list[Damage] = []
 
     @classmethod
     async def open(cls, directory: Path) -> Database:
@@ -73,9 +75,15 @@ class Database:
         return list((await self._connection.list_tables()).tables)
 
     async def table(self, name: str, dimension: int = 0) -> Table:
-        """Open the table; make it, if it is not there and a dimension is given. Damaged versions are taken back."""
+        """Open the table; make it, if it is not there and a dimension is given. Damaged versions are taken back; a
+        table without a whole one is moved aside, and a new one made in its place."""
         folder = self._directory / f"{name}.lance"
-        await asyncio.to_thread(repair.repair, folder)
+        if taken_back := await asyncio.to_thread(repair.repair, folder):
+            self.damage.append(Damage("index", count=len(taken_back)))
+        if dimension and await asyncio.to_thread(repair.is_lost, folder):
+            aside = await asyncio.to_thread(set_aside, folder)
+            log.error("no version of %s was whole; it is now %s", folder, aside)
+            self.damage.append(Damage("index", str(aside)))
         if name in await self.names():
             table = Table(folder, await self._connection.open_table(name))
             await table.drop_damaged_indexes()

@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from .damage import Damage
 from .errors import Lang, Refused
 
 MESSAGES: dict[str, tuple[str, str]] = {
@@ -24,12 +25,38 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "주의: 다른 사용자도 키 파일을 읽을 수 있습니다: {file}. 'chmod 600'으로 막으세요.",
         "Warning: other users of this machine can read the file of keys: {file}. Forbid it with 'chmod 600'.",
     ),
+    "damaged-index": (
+        "주의: 색인의 최신 내용이 손상되어 이전 상태를 사용합니다.{aside}",
+        "Warning: the newest state of the index was damaged; the one before it is used.{aside}",
+    ),
+    "damaged-documents": (
+        "색인에서 사라진 문서 {count}개를 보관된 원본으로 다시 추가합니다.",
+        "{count} documents that the index had lost are added again from their originals.",
+    ),
+    "damaged-places": (
+        "주의: 문서의 출처 기록이 손상되어 새로 만들었습니다.{aside}",
+        "Warning: the record of where documents come from was damaged; a new one was begun.{aside}",
+    ),
+    "damaged-watched": (
+        "주의: 감시 폴더의 기록이 손상되어 모든 파일을 다시 확인합니다.{aside}",
+        "Warning: the record of the watched folders was damaged; all their files are looked at again.{aside}",
+    ),
+    "damaged-conversations": (
+        "주의: 대화 기록이 손상되어 새로 시작했습니다.{aside}",
+        "Warning: the file of conversations was damaged; a new one was begun.{aside}",
+    ),
     "reported": ("보고서: {files}", "Report: {files}"),
 }
 
 
 def say(lang: Lang, key: str, **data: object) -> None:
     print(MESSAGES[key][0 if lang == "ko" else 1].format(**data), flush=True)
+
+
+def say_damaged(lang: Lang, damage: Damage) -> None:
+    """Tell what was found damaged, and where it lies now."""
+    aside = f" ({damage.aside})" if damage.aside else ""
+    say(lang, f"damaged-{damage.part}", aside=aside, count=damage.count)
 
 
 class Bars:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import logging
 import re
 import socket
+import sqlite3
 import string
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from filelock import FileLock
 
 import rag.service
 import server
+from rag import disk
 from rag.catalogue import CATALOGUE, Door
 from rag.errors import Lang, RagError
 from rag.rate import Limit
@@ -146,6 +149,21 @@ def guessed(stage: Stage) -> None:
 
 def stopping(stage: Stage) -> None:
     stage.stopping = True
+
+
+def full_disk(stage: Stage) -> None:
+    """Whatever is to be kept finds no room."""
+
+    def database(*_: Any) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = disk.SQLITE_FULL
+        raise error
+
+    def file(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stage.parts.sessions._append = stage.parts.sessions._create = database  # type: ignore[assignment,method-assign]
+    stage.parts.ingester.incoming.describe = file  # type: ignore[method-assign,assignment]
 
 
 def no_room(stage: Stage) -> None:
@@ -387,6 +405,15 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
     "DOC-009": added("a.md", b"x", parser("DOC-009", seconds=60)),
     "DOC-010": added("a.md", b"x", parser("DOC-010")),
     "DOC-011": added("a.md", b"x", parser("DOC-011", limit=100)),
+    "SETUP-010": ways(
+        full_disk,
+        {
+            "socket": on_socket,
+            "chat": on_chat,
+            "documents": upload("a.md", b"x"),
+            "sessions": request("POST", "/sessions"),
+        },
+    ),
     "AUTH-003": ways(
         nothing,
         {
@@ -573,6 +600,7 @@ COMMANDS: dict[str, tuple[Cause, Callable[[Path], list[str]]]] = {
     "DOC-009": ingested("a.md", b"x", parser("DOC-009", seconds=60)),
     "DOC-010": ingested("a.md", b"x", parser("DOC-010")),
     "DOC-011": ingested("a.md", b"x", parser("DOC-011", limit=100)),
+    "SETUP-010": ingested("a.md", b"x", full_disk),
     "BENCH-001": (nothing, questions),
 }
 
@@ -634,7 +662,7 @@ def test_the_command_line_says_it_too(
     scripted_models(cause)
     said = complaint(arguments(tmp_path), tmp_path, lang, capsys)
     # Of a file among others just what went wrong is told.
-    assert re.search(f"{code}: {spoken(code, lang, whole=not code.startswith('DOC')).pattern}", said), said
+    assert re.search(f"{code}: {spoken(code, lang, whole=not code.startswith(('DOC', 'SETUP'))).pattern}", said), said
 
 
 def port_in_use(folder: Path, held: contextlib.ExitStack) -> list[str]:

@@ -14,11 +14,14 @@ import jinja2
 from aiohttp import web
 
 from rag.answers import Answers
+from rag.damage import Damage
+from rag.disk import REFUSALS
 from rag.errors import RagError
 from rag.incoming import Job
 from rag.rate import Limit
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
+from rag.terminal import say_damaged
 
 from . import (
     assets,
@@ -50,6 +53,8 @@ DOCUMENT = "{id:(?!(?:jobs|stats)$)[^/]+}"
 JOB = "{id:(?!events$)[^/]+}"
 # Counting a large index takes longer than looking at the process.
 PASSAGES_EVERY = 15.0
+# Seconds until a start that the disk has refused is tried again.
+AGAIN = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -181,10 +186,26 @@ async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None
 
 
 async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.Event) -> None:
-    """Open index and chat, keep them until `stop`, close them."""
+    """Open index and chat, keep them until `stop`, close them. What the disk refuses is tried again now and then."""
+    while True:
+        await _open(settings, models, state, stop)
+        if stop.is_set() or state.error is None or state.error.code not in REFUSALS:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), AGAIN)
+            return
+        state.status, state.error, state.phase = "loading", None, "index"
+
+
+async def _open(settings: Settings, models: Models, state: State, stop: asyncio.Event) -> None:
 
     def rebuilding(done: int, total: int) -> None:
         state.done, state.total = done, total
+
+    def tell(found: Sequence[Damage]) -> None:
+        state.damage += found
+        for each in found:
+            say_damaged(settings.lang, each)
 
     try:
         if models.embed is None or models.chat is None:
@@ -193,7 +214,9 @@ async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.
         begun = time.monotonic()
         async with open_index(settings, models.embed, rebuilding) as index:
             state.index, state.phase = index, "model"
+            tell(index.ingester.damage)
             async with open_chat(settings, models.chat, index, time.time, state.figures, state.record) as chat:
+                tell(chat.sessions.damage)
                 first_start = not any(await index.store.counts())
                 state.guides = await add_guides(index, settings, guidebook.GUIDES, guidebook.is_for_all)
                 state.phase = "guides"
@@ -203,7 +226,8 @@ async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.
                 state.chat = chat
                 state.status = "ok"
                 log.info("ready after %.1f s", time.monotonic() - begun)
-                async with watching(settings, index):
+                async with watching(settings, index) as damage:
+                    tell(damage)
                     await _until(stop, chat.read_ahead())
                     await stop.wait()
     except RagError as error:

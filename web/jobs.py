@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from rag import disk
 from rag.errors import RagError
 from rag.incoming import Incoming, Job, State
 
@@ -58,18 +59,23 @@ async def upload(request: web.Request) -> web.Response:
         raise
     if not jobs:
         raise RagError("WS-002-VALIDATION_ERROR", field="files", rule="rule:files")
+    try:
+        for job in jobs:
+            await asyncio.to_thread(ingester.incoming.submit, job)
+    except RagError:
+        await asyncio.to_thread(ingester.incoming.discard, *jobs)
+        raise
     for job in jobs:
-        await asyncio.to_thread(ingester.incoming.submit, job)
         ingester.enqueue(job)
     return reply({"jobs": [{"id": job.id, "name": job.name} for job in jobs]}, status=202)
 
 
 async def _receive(incoming: Incoming, part: BodyPartReader, origin: str) -> Job:
-    """Write the part to disk as it comes. Raises `RagError` DOC-001 or DOC-002."""
+    """Write the part to disk as it comes. Raises `RagError` DOC-001, DOC-002, SETUP-003 or SETUP-010."""
     job = await asyncio.to_thread(incoming.prepare, _safe_name(part.filename or ""), origin)
     try:
         size = 0
-        with await asyncio.to_thread(job.content.open, "wb") as file:
+        with disk.told(incoming.folder), await asyncio.to_thread(job.content.open, "wb") as file:
             while data := await part.read_chunk(WRITE_SIZE):
                 size += len(data)
                 incoming.check_size(job, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -94,6 +95,7 @@ async def stats(request: web.Request) -> web.Response:
         "passages": passages,
         "totals": {"answers": figures.answers, "errors": figures.errors, "tokens": figures.tokens},
         "series": figures.told(),
+        "damage": [asdict(each) for each in state.damage],
     }
     response = reply(body)
     response.headers["Cache-Control"] = "no-store"
