@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from .replies import reply
 # Seconds that an idle connection is kept, and that requests have to end in when the server stops.
 KEEP_ALIVE = 75.0
 SHUTDOWN = 5.0
+
+log = logging.getLogger(__name__)
 
 
 def run(app: web.Application, sock: socket.socket, ready: Callable[[], None], **site: Any) -> None:
@@ -80,7 +83,13 @@ class _Connection(RequestHandler):
 
         Raises `ConnectionError` where an answer has begun.
         """
-        super().handle_error(request, status, exc, message)
+        if status < 500:
+            # Whoever sends nonsense fills no log with it.
+            log.debug("not HTTP: %s", message)
+            if request.writer.output_size > 0:
+                raise ConnectionError("an answer has begun")
+        else:
+            super().handle_error(request, status, exc, message)
         assert isinstance(self._manager, _Server)
         error = RagError("HTTP-400" if status < 500 else "WS-999-INTERNAL_ERROR")
         response = reply(error.body(self._manager.lang), status=error.status)
