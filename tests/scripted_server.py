@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import signal
 import sys
 from typing import Any
 
@@ -19,7 +22,17 @@ def _app(settings: Settings, version: str, **_: Any) -> Any:
     parts = Parts(settings.data_dir)
     chat = parts.chat()
     state = State("ok", "scripted", "hashed words", chat, parts.index(), figures=chat.figures)
-    return create_app(settings, version, models=Models(None, None), state=state)
+    app = create_app(settings, version, models=Models(None, None), state=state)
+    app.on_startup.append(_tell_tasks)
+    return app
+
+
+async def _tell_tasks(_: Any) -> None:
+    """A signal has the number of tasks written out, for those who look for what stays."""
+    with contextlib.suppress(AttributeError, NotImplementedError):
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGUSR1, lambda: print("tasks", len(asyncio.all_tasks()), flush=True)
+        )
 
 
 if __name__ == "__main__":

@@ -62,7 +62,10 @@ async def chat_ws(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MAX_FRAME + 1, compress=False)
     sockets.add(socket)
     try:
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ValueError as error:  # the library's, for a key beyond ASCII
+            raise RagError("HTTP-400") from error
         connection = Connection(
             socket=socket,
             request=request,

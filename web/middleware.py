@@ -66,7 +66,10 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(_from_http(exception, request), request)
     except web.RequestPayloadError:
         return error_response(RagError("HTTP-400"), request)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            # Whoever asked has gone, and nobody reads this.
+            return error_response(RagError("HTTP-400"), request)
         log.exception("%s %s failed", request.method, route_of(request))
         return error_response(RagError("WS-999-INTERNAL_ERROR"), request)
 

@@ -26,7 +26,8 @@ async def json_body(request: web.Request) -> dict[str, Any]:
 
 
 def dumps(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False)
+    """JSON that can be sent: what stood for broken UTF-8 in a request is a question mark."""
+    return json.dumps(data, ensure_ascii=False).encode(errors="replace").decode()
 
 
 def reply(data: Any, status: int = 200) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,8 @@ from .replies import reply
 # Seconds that an idle connection is kept, and that requests have after the drain, once to end and once to be cancelled.
 KEEP_ALIVE = 75.0
 SHUTDOWN = 0.25
+
+log = logging.getLogger(__name__)
 
 
 def run(app: web.Application, sock: socket.socket, ready: Callable[[], None], ending: Ending, **site: Any) -> None:
@@ -80,7 +83,13 @@ class _Connection(RequestHandler):
 
         Raises `ConnectionError` where an answer has begun.
         """
-        super().handle_error(request, status, exc, message)
+        if status < 500:
+            # Whoever sends nonsense fills no log with it.
+            log.debug("not HTTP: %s", message)
+            if request.writer.output_size > 0:
+                raise ConnectionError("an answer has begun")
+        else:
+            super().handle_error(request, status, exc, message)
         assert isinstance(self._manager, _Server)
         error = RagError("HTTP-400" if status < 500 else "WS-999-INTERNAL_ERROR")
         response = reply(error.body(self._manager.lang), status=error.status)
