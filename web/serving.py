@@ -14,6 +14,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from rag.errors import Lang, RagError
 
+from .gone import Telling
 from .keys import SETTINGS
 from .middleware import SECURITY_HEADERS
 from .replies import reply
@@ -68,7 +69,7 @@ class _Server(web.Server):
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
-class _Connection(RequestHandler):
+class _Connection(Telling):
     def handle_error(
         self,
         request: web.BaseRequest,
