@@ -19,9 +19,6 @@ from typing import Any
 
 # Its warnings speak to those who build indexes by hand. Looked at when it is imported.
 os.environ.setdefault("LANCEDB_LOG", "error")
-# Arrow's own allocator gives back little of what many threads have used (measured: a megabyte more with each document
-# that is stored, without end).
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 import lancedb
 import numpy as np
