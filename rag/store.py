@@ -144,8 +144,11 @@ class LanceStore:
             self._changed.clear()
             try:
                 with _unavailable(self._directory):
-                    for table in (self._table, *(former.table for former in self._formers)):
+                    tables = [self._table, *(former.table for former in self._formers)]
+                    for table in tables:
                         await self._tidy(table)
+                    async with self._writing:
+                        await self._database.drop_stale_caches(tables)
             except BaseException:
                 self._changed.set()
                 raise

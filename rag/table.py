@@ -33,6 +33,9 @@ from .types import Vectors
 
 INDEX_CACHE = 512 << 20
 METADATA_CACHE = 128 << 20
+# What the library caches of versions that are gone stays until its caches are full. They are made anew when they hold
+# this much more than the files on disk have, as the library counts it (in memory it is four times as much).
+STALE_CACHE = 4 << 20
 # Passages from which an approximate index finds the nearest ones sooner than a look at all.
 APPROXIMATE_FROM = 5000
 # Rows of a partition, those looked into, and how many times more candidates are compared in full.
@@ -61,15 +64,31 @@ def _scalar_indexes() -> dict[str, BTree | Bitmap]:
 class Database:
     """A directory of tables. `damage`: what was found damaged in those that were opened."""
 
-    def __init__(self, directory: Path, connection: Any) -> None:
+    def __init__(self, directory: Path, connection: Any, session: Any) -> None:
         self._directory = directory
         self._connection = connection
         self.damage: list[Damage] = []
+        self._session = session
 
     @classmethod
     async def open(cls, directory: Path) -> Database:
+        return cls(directory, *await cls._connect(directory))
+
+    @staticmethod
+    async def _connect(directory: Path) -> tuple[Any, Any]:
+        """A connection with empty caches, and what holds them."""
         session = lancedb.Session(index_cache_size_bytes=INDEX_CACHE, metadata_cache_size_bytes=METADATA_CACHE)
-        return cls(directory, await lancedb.connect_async(str(directory), session=session))
+        return await lancedb.connect_async(str(directory), session=session), session
+
+    async def drop_stale_caches(self, tables: Sequence[Table]) -> None:
+        """Open the tables anew where the caches hold much that is no longer on disk. No other call may write
+        meanwhile; what is being read is read to its end."""
+        on_disk = await asyncio.to_thread(durable.bytes_in, self._directory)
+        if self._session.size_bytes < STALE_CACHE + on_disk:
+            return
+        self._connection, self._session = await self._connect(self._directory)
+        for table in tables:
+            await table.reopen(self._connection)
 
     async def names(self) -> list[str]:
         return list((await self._connection.list_tables()).tables)
@@ -118,6 +137,10 @@ class Table:
 
     def close(self) -> None:
         self._table.close()
+
+    async def reopen(self, connection: Any) -> None:
+        """Go on with the newest version by another connection."""
+        self._table = await connection.open_table(self.name)
 
     # Writing.
 

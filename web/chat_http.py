@@ -23,6 +23,7 @@ from rag.protocol import AS_USUAL, End, ErrorEvent, Event, Stream, TokenEvent, c
 
 from . import rate
 from .chat_ws import MAX_WAITING, SEND_TIMEOUT
+from .gone import when_gone
 from .keys import ANSWERS, STATE
 from .middleware import lang_of
 from .replies import event_stream, json_body, reply
@@ -127,7 +128,8 @@ async def _answering(request: web.Request, question: Question) -> AsyncIterator[
     rate.check(request)
     answer = answers.begin(question, chat.answer(question))
     try:
-        yield answer
+        with when_gone(request, answer.cancel):
+            yield answer
     finally:
         answers.drop(answer)
 

@@ -15,6 +15,7 @@ from rag.ending import Ending
 from rag.errors import Lang, RagError
 
 from . import stopping
+from .gone import Telling
 from .keys import SETTINGS
 from .middleware import SECURITY_HEADERS
 from .replies import reply
@@ -71,7 +72,7 @@ class _Server(web.Server):
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
-class _Connection(RequestHandler):
+class _Connection(Telling):
     def handle_error(
         self,
         request: web.BaseRequest,
