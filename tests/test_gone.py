@@ -48,7 +48,7 @@ async def test_an_answer_ends_with_its_connection(
 ) -> None:
     hold = asyncio.Event()
     parts.generator.wait = lambda: hold
-    reader, writer = await asyncio.open_connection("127.0.0.1", app["port"])
+    _, writer = await asyncio.open_connection("127.0.0.1", app["port"])
     content = json.dumps(body).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)

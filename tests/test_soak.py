@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +19,8 @@ from .bench.soak import samples
 from .bench.soak.__main__ import soak, start
 from .bench.soak.run import Run, http
 from .bench.soak.trend import drift, growth
-from .conftest import Server
+from .conftest import ROOT, Server
+from .guides import block
 
 SECONDS = 15.0
 DOCUMENTS = 4
@@ -75,7 +78,8 @@ def test_a_mixed_load_leaves_nothing_behind_and_fails_nowhere(soaked: Server) ->
     before = held(soaked)
     asyncio.run(soak(soaked, run, SECONDS / 60, DOCUMENTS, soaked.data_dir.parent))
     assert run.errors == []
-    assert run.done["page"] and run.done.total() > 10
+    assert run.done["page"]
+    assert run.done.total() > 10
     asyncio.run(tidy(run, soaked))
     deadline = time.monotonic() + PATIENCE
     # Answers of clients that left without a goodbye go on for a while.
@@ -103,3 +107,20 @@ def test_growth_is_found_in_noise_and_told_in_percent_an_hour() -> None:
 def test_what_becomes_slower_is_seen_by_its_medians() -> None:
     found = drift([(float(at), 1.0 if at < 50 else 3.0) for at in range(90)], 0, 90)
     assert (found["first_s"], found["last_s"], found["ratio"]) == (1.0, 3.0, 3.0)
+
+
+# The commands of the guide.
+
+
+@pytest.mark.guide("15-endurance", "How to run the long commands")
+@pytest.mark.parametrize(
+    "line", block("15-endurance", "How to run the long commands").text.splitlines(), ids=lambda line: line.split(".")[2]
+)
+def test_each_long_command_knows_its_flags(line: str) -> None:
+    python, *arguments = shlex.split(line)
+    assert python == "python"
+    done = subprocess.run(
+        [sys.executable, *arguments, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(flag in done.stdout for flag in arguments if flag.startswith("--"))

@@ -6,8 +6,9 @@ A real server writes down each decode of its engine. A client asks, and at a ran
 while the answer is written or while it waits in the queue, it cancels, says goodbye, or is gone: by a closed stream, a
 FIN, a reset or a half-closed connection. `tokens` are those whose decode began after that moment, `in_flight` those
 whose decode had begun and ended after it, `rows` those of prompts, all in the worst case of the trials and in the mean.
-`goes_on`: how many trials went on, in case that the client comes back to resume. Prints one JSON object for each kind.
-The exit code is 1 if more than one token was computed where the answer is to end at once. Needs Linux.
+`caught`: in how many trials the engine was at work at that moment. `goes_on`: how many went on, in case that the
+client comes back to resume. Prints one JSON object for each kind. The exit code is 1 if more than one token was
+computed where the answer is to end at once. Needs Linux.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ PROMPT_ROWS = 32
 # No decode in so many seconds: the engine is free.
 QUIET = 0.4
 SLOW = 120.0
+# In ns: between two decodes of an answer less passes.
+MOMENT = 30_000_000
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,7 @@ class Trial:
     in_flight: int
     rows: int
     seconds: float
+    caught: bool
     goes_on: bool
 
 
@@ -246,6 +250,8 @@ def _counted(found: list[Decode], at: int, goes_on: bool) -> Trial:
         in_flight=sum(each.tokens for each in flying),
         rows=sum(each.rows - each.tokens for each in [*after, *flying] if each.rows > PROMPT_ROWS),
         seconds=(last - at) / 1e9,
+        # Something was being computed, or had been until a moment before.
+        caught=any(each.begin <= at < each.end + MOMENT for each in found),
         goes_on=goes_on,
     )
 
@@ -284,6 +290,7 @@ def measured(server: Server, decodes: Decodes, trials: int, seed: int, only: str
                 "kind": name,
                 "while": phase,
                 "trials": count,
+                "caught": sum(each.caught for each in found),
                 "goes_on": sum(each.goes_on for each in found),
                 "tokens": max(each.tokens for each in found),
                 "tokens_mean": round(statistics.fmean(each.tokens for each in found), 2),
@@ -306,7 +313,7 @@ def run(
             if data_dir:
                 shutil.copytree(data_dir, Path(name) / "data")
             os.environ["DECODES"] = str(path)
-            arguments = ["--draft", "off", "--max-tokens", "400", *options]
+            arguments = ["--answers", "free", "--draft", "off", "--max-tokens", "400", *options]
             server = start_server(Path(name) / "data", models_dir, arguments, program=PROGRAM).wait()
             try:
                 decodes = Decodes(path)
