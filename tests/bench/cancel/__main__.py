@@ -48,6 +48,7 @@ PROMPT_ROWS = 32
 # No decode in so many seconds: the engine is free.
 QUIET = 0.4
 SLOW = 120.0
+WAITING = "cancel frame, waiting"
 # In ns: between two decodes of an answer less passes.
 MOMENT = 30_000_000
 
@@ -280,9 +281,9 @@ def waiting(server: Server, decodes: Decodes, trials: int, chance: random.Random
 
 def measured(server: Server, decodes: Decodes, trials: int, seed: int, only: str) -> Iterator[dict[str, Any]]:
     for name, kind in KINDS.items():
-        if only not in name:
-            continue
         for phase in ("writing", "reading"):
+            if only not in f"{name}, {phase}":
+                continue
             chance = random.Random(f"{seed} {name} {phase}")
             count = max(1, trials // 10) if kind.resumable else trials
             found = [one(server, decodes, kind, phase, chance) for _ in range(count)]
@@ -307,6 +308,8 @@ def run(
 ) -> Iterator[dict[str, Any]]:
     """One object for each kind. With a copy of `data_dir`, if it is given, the servers start sooner."""
     for options in ([], ["--sequences", "1"]):
+        if options and only not in WAITING:
+            continue
         with tempfile.TemporaryDirectory() as name:
             path = Path(name) / "decodes"
             path.touch()
@@ -334,7 +337,7 @@ def main() -> int:
     parser.add_argument("--models-dir", type=Path, default=ROOT / "models")
     parser.add_argument("--seed", type=int, default=8)
     parser.add_argument("--data-dir", type=Path, help="a data directory to begin with a copy of; starts sooner")
-    parser.add_argument("--only", default="", help="only the kinds whose names hold this")
+    parser.add_argument("--only", default="", help="only the kinds whose names hold this, such as: SSE closed, writing")
     arguments = parser.parse_args()
     if not sys.platform.startswith("linux"):
         parser.error("needs Linux")
