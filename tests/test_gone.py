@@ -29,26 +29,26 @@ DOORS = [
 
 
 @pytest.fixture
-async def app(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[web.Application]:
-    """Nobody looks whether a client is still there."""
+async def served(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[web.Application, int]]:
+    """An application and its port. Nobody looks whether a client is still there."""
     monkeypatch.setattr(chat_http, "LOOK", 1e6)
     app = parts.app()
     runner = Runner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    app["port"] = runner.addresses[0][1]
-    yield app
+    yield app, runner.addresses[0][1]
     await runner.cleanup()
 
 
 @pytest.mark.parametrize("way", ["closed", "reset", "half closed"])
 @pytest.mark.parametrize(("path", "body"), DOORS)
 async def test_an_answer_ends_with_its_connection(
-    parts: Parts, app: web.Application, path: str, body: dict[str, object], way: str
+    parts: Parts, served: tuple[web.Application, int], path: str, body: dict[str, object], way: str
 ) -> None:
+    app, port = served
     hold = asyncio.Event()
     parts.generator.wait = lambda: hold
-    _, writer = await asyncio.open_connection("127.0.0.1", app["port"])
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
     content = json.dumps(body).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
@@ -70,9 +70,10 @@ async def test_an_answer_ends_with_its_connection(
 
 
 async def test_a_connection_that_goes_after_its_answer_stops_nothing_of_the_next(
-    parts: Parts, app: web.Application
+    served: tuple[web.Application, int],
 ) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", app["port"])
+    _, port = served
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     content = json.dumps(CHAT).encode()
     head = "POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     for _ in range(2):

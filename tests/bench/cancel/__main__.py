@@ -27,17 +27,14 @@ import time
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection
-
 from rag import probe
 from tests.bench.kills import call
 from tests.conftest import ROOT, Server, start_server
-from tests.socket_client import message, open_socket, until_last
+from tests.socket_client import message, open_socket
 
 PROGRAM = (sys.executable, "-u", "-m", "tests.bench.cancel.server")
 # Long enough to be still written when the client goes.
@@ -47,6 +44,8 @@ LONG = "How do I add documents to RAG Standard, and how are they searched? " * 6
 PROMPT_ROWS = 32
 # No decode in so many seconds: the engine is free.
 QUIET = 0.4
+# Kinds of frames.
+TEXT, CLOSE = 1, 8
 SLOW = 120.0
 WAITING = "cancel frame, waiting"
 # In ns: between two decodes of an answer less passes.
@@ -117,45 +116,48 @@ class Client:
     def __init__(self, server: Server, door: str, content: str, max_tokens: int = 400) -> None:
         self.server = server
         self.session_id, self.message_id = str(uuid.uuid4()), str(uuid.uuid4())
-        self.web: ClientConnection | None = None
-        self._stack = ExitStack()
-        if door == "socket":
-            made = open_socket(server.ws_url, self.session_id, "&answers=free&lang=en", close_timeout=0.5)
-            self.web = self._stack.enter_context(made)
-            self.socket = self.web.socket
-            self.web.send(message(self.session_id, content, self.message_id))
-            return
         address = urllib.parse.urlsplit(server.url)
         self.socket = socket.create_connection((address.hostname, address.port), 30)
-        told: dict[str, Any] = {"message": content, "session_id": self.session_id}
+        if door == "socket":
+            path = f"/chat-ws?session_id={self.session_id}&answers=free"
+            head = f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            head += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            self.socket.sendall(head.encode())
+            told = message(self.session_id, content, self.message_id).encode()
+            self.socket.sendall(frame(TEXT, told))
+            return
+        asked: dict[str, Any] = {"message": content, "session_id": self.session_id}
         if door.startswith("/v1"):
-            told = {"messages": [{"role": "user", "content": content}], "retrieval": False, "stream": door == "/v1"}
-            told |= {"ignore_eos": True, "max_tokens": max_tokens}
+            asked = {"messages": [{"role": "user", "content": content}], "retrieval": False, "stream": door == "/v1"}
+            asked |= {"ignore_eos": True, "max_tokens": max_tokens}
         path = "/v1/chat/completions" if door.startswith("/v1") else door
-        body = json.dumps(told).encode()
+        body = json.dumps(asked).encode()
         head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
         self.socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     def close(self) -> None:
-        self._stack.close()
         self.socket.close()
 
 
+def frame(kind: int, payload: bytes) -> bytes:
+    """Of a WebSocket, masked with zeros. By hand, since a library's thread would keep the connection open."""
+    size = len(payload)
+    length = struct.pack(">B", 0x80 | size) if size < 126 else struct.pack(">BH", 0x80 | 126, size)
+    return struct.pack(">B", 0x80 | kind) + length + bytes(4) + payload
+
+
 def cancel(client: Client) -> int:
-    assert client.web is not None
-    frame = json.dumps({"type": "cancel", "message_id": client.message_id})
+    told = frame(TEXT, json.dumps({"type": "cancel", "message_id": client.message_id}).encode())
     at = time.monotonic_ns()
-    client.web.send(frame)
+    client.socket.sendall(told)
     return at
 
 
 def goodbye(code: int) -> Leave:
     def leave(client: Client) -> int:
-        assert client.web is not None
-        # The frame alone, masked with zeros: the library's own close waits for the answer to it.
-        frame = b"\x88\x82\0\0\0\0" + struct.pack(">H", code)
+        told = frame(CLOSE, struct.pack(">H", code))
         at = time.monotonic_ns()
-        client.socket.sendall(frame)
+        client.socket.sendall(told)
         return at
 
     return leave
@@ -176,9 +178,7 @@ def half_close(client: Client) -> int:
 def reset(client: Client) -> int:
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     at = time.monotonic_ns()
-    # What the reader's thread of the client library waits on keeps a plain close from taking place.
-    client.socket.shutdown(socket.SHUT_RD)
-    os.close(client.socket.detach())
+    client.socket.close()
     return at
 
 
@@ -266,11 +266,10 @@ def waiting(server: Server, decodes: Decodes, trials: int, chance: random.Random
         decodes.until(lambda: len(decodes.all()) > 3)
         decodes.clear()
         second = Client(server, "socket", f"{chance.randrange(1 << 30)} {LONG}")
-        assert second.web is not None
         decodes.until(lambda: call(server, "GET", "/stats")["queue"]["waiting"] > 0)
         time.sleep(chance.random() * 0.1)
         cancel(second)
-        until_last(second.web)
+        decodes.until(lambda: not call(server, "GET", "/stats")["queue"]["waiting"])
         fin(first)
         decodes.until(decodes.is_free)
         worst = max(worst, sum(each.tokens for each in decodes.all() if each.rows > PROMPT_ROWS))
