@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -11,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rag import table
 from rag.chunking import chunk
 from rag.errors import RagError
 from rag.store import CANDIDATES, LanceStore
@@ -18,6 +22,7 @@ from rag.types import Document, Embedded, Filter, Page, Passage, Vectors
 from tests.fakes import PATIENCE, HashEmbedder, make_document, make_passage
 
 EMBEDDER = HashEmbedder()
+ROOT = Path(__file__).resolve().parent.parent
 
 
 async def open_store(path: Path, embedder: str = "hashed words") -> LanceStore:
@@ -473,6 +478,35 @@ async def test_housekeeping_waits_while_there_is_more_to_come_but_not_for_ever(
             await asyncio.sleep(0.01)
     assert time.monotonic() - begun >= 0.5
     keeping.cancel()
+
+
+async def test_caches_of_versions_that_are_gone_are_dropped_and_what_is_read_meanwhile_is_read_to_its_end(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "STALE_CACHE", -(1 << 40))
+    await put(store, make_document("the battery of the X200"))
+    await ask(store, "battery")
+    filled = store._database._session.approx_num_items
+    assert filled > 0
+    searches = [asyncio.create_task(texts(store, "battery")) for _ in range(20)]
+    await store.optimize()
+    assert store._database._session.approx_num_items < filled
+    assert [await search for search in searches] == [["the battery of the X200"]] * 20
+    # What comes next goes to the tables as they were opened anew.
+    await put(store, make_document("the charger of the X200", id="other"))
+    assert await texts(store, "charger", 1) == ["the charger of the X200"]
+    assert await store.delete("doc")
+    assert await store.counts() == (1, 1)
+
+
+def test_memory_of_arrow_comes_from_the_system() -> None:
+    """Its own allocator keeps what it has, and more with each document that is stored."""
+    told = "import server, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    environ = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    done = subprocess.run(
+        [sys.executable, "-c", told], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "system"
 
 
 @pytest.mark.parametrize("how", ["deleted", "replaced"])

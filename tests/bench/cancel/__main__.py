@@ -6,8 +6,9 @@ A real server writes down each decode of its engine. A client asks, and at a ran
 while the answer is written or while it waits in the queue, it cancels, says goodbye, or is gone: by a closed stream, a
 FIN, a reset or a half-closed connection. `tokens` are those whose decode began after that moment, `in_flight` those
 whose decode had begun and ended after it, `rows` those of prompts, all in the worst case of the trials and in the mean.
-`goes_on`: how many trials went on, in case that the client comes back to resume. Prints one JSON object for each kind.
-The exit code is 1 if more than one token was computed where the answer is to end at once. Needs Linux.
+`caught`: in how many trials the engine was at work at that moment. `goes_on`: how many went on, in case that the
+client comes back to resume. Prints one JSON object for each kind. The exit code is 1 if more than one token was
+computed where the answer is to end at once. Needs Linux.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import socket
 import statistics
 import struct
@@ -29,22 +31,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection
-
 from rag import probe
 from tests.bench.kills import call
 from tests.conftest import ROOT, Server, start_server
-from tests.socket_client import message, open_socket, until_last
+from tests.socket_client import message, open_socket
 
 PROGRAM = (sys.executable, "-u", "-m", "tests.bench.cancel.server")
 # Long enough to be still written when the client goes.
 ASKED = "Explain in many words how I add documents, how they are searched and how answers are made."
-# Prompts that take a while to read: rows beyond it are those of a prompt.
-FILLER = "Please read all of these words about pumps, valves and boilers before you answer. "
+# A question that takes a while to read. Decodes of more rows than these are of prompts.
+LONG = "How do I add documents to RAG Standard, and how are they searched? " * 60
 PROMPT_ROWS = 32
 # No decode in so many seconds: the engine is free.
 QUIET = 0.4
+# Kinds of frames.
+TEXT, CLOSE = 1, 8
 SLOW = 120.0
+WAITING = "cancel frame, waiting"
+# In ns: between two decodes of an answer less passes.
+MOMENT = 30_000_000
 
 
 @dataclass(frozen=True)
@@ -111,20 +116,22 @@ class Client:
     def __init__(self, server: Server, door: str, content: str, max_tokens: int = 400) -> None:
         self.server = server
         self.session_id, self.message_id = str(uuid.uuid4()), str(uuid.uuid4())
-        self.web: ClientConnection | None = None
-        if door == "socket":
-            self.web = open_socket(server.ws_url, self.session_id, "&answers=free&lang=en", close_timeout=0.5)
-            self.socket = self.web.socket
-            self.web.send(message(self.session_id, content, self.message_id))
-            return
         address = urllib.parse.urlsplit(server.url)
         self.socket = socket.create_connection((address.hostname, address.port), 30)
-        told: dict[str, Any] = {"message": content, "session_id": self.session_id}
+        if door == "socket":
+            path = f"/chat-ws?session_id={self.session_id}&answers=free"
+            head = f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            head += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            self.socket.sendall(head.encode())
+            told = message(self.session_id, content, self.message_id).encode()
+            self.socket.sendall(frame(TEXT, told))
+            return
+        asked: dict[str, Any] = {"message": content, "session_id": self.session_id}
         if door.startswith("/v1"):
-            told = {"messages": [{"role": "user", "content": content}], "retrieval": False, "stream": door == "/v1"}
-            told |= {"ignore_eos": True, "max_tokens": max_tokens}
+            asked = {"messages": [{"role": "user", "content": content}], "retrieval": False, "stream": door == "/v1"}
+            asked |= {"ignore_eos": True, "max_tokens": max_tokens}
         path = "/v1/chat/completions" if door.startswith("/v1") else door
-        body = json.dumps(told).encode()
+        body = json.dumps(asked).encode()
         head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
         self.socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
@@ -132,21 +139,25 @@ class Client:
         self.socket.close()
 
 
+def frame(kind: int, payload: bytes) -> bytes:
+    """Of a WebSocket, masked with zeros. By hand, since a library's thread would keep the connection open."""
+    size = len(payload)
+    length = struct.pack(">B", 0x80 | size) if size < 126 else struct.pack(">BH", 0x80 | 126, size)
+    return struct.pack(">B", 0x80 | kind) + length + bytes(4) + payload
+
+
 def cancel(client: Client) -> int:
-    assert client.web is not None
-    frame = json.dumps({"type": "cancel", "message_id": client.message_id})
+    told = frame(TEXT, json.dumps({"type": "cancel", "message_id": client.message_id}).encode())
     at = time.monotonic_ns()
-    client.web.send(frame)
+    client.socket.sendall(told)
     return at
 
 
 def goodbye(code: int) -> Leave:
     def leave(client: Client) -> int:
-        assert client.web is not None
-        # The frame alone, masked with zeros: the library's own close waits for the answer to it.
-        frame = b"\x88\x82\0\0\0\0" + struct.pack(">H", code)
+        told = frame(CLOSE, struct.pack(">H", code))
         at = time.monotonic_ns()
-        client.socket.sendall(frame)
+        client.socket.sendall(told)
         return at
 
     return leave
@@ -167,9 +178,7 @@ def half_close(client: Client) -> int:
 def reset(client: Client) -> int:
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     at = time.monotonic_ns()
-    # What the reader's thread of the client library waits on keeps a plain close from taking place.
-    client.socket.shutdown(socket.SHUT_RD)
-    os.close(client.socket.detach())
+    client.socket.close()
     return at
 
 
@@ -203,14 +212,16 @@ class Trial:
     in_flight: int
     rows: int
     seconds: float
+    caught: bool
     goes_on: bool
 
 
 def one(server: Server, decodes: Decodes, kind: Kind, phase: str, chance: random.Random) -> Trial:
     decodes.until(decodes.is_free)
     decodes.clear()
-    content = FILLER * 60 + ASKED if phase == "reading" else ASKED
-    client = Client(server, kind.door, f"{content} {chance.randrange(1000)}" if phase == "reading" else content)
+    # What differs comes first: what is the same as before need not be read again.
+    content = f"{chance.randrange(1 << 30)} {LONG}" if phase == "reading" else ASKED
+    client = Client(server, kind.door, content)
     try:
         if phase == "reading":
             decodes.until_reading()
@@ -220,9 +231,7 @@ def one(server: Server, decodes: Decodes, kind: Kind, phase: str, chance: random
             count = chance.randrange(1, 16)
             decodes.until(lambda: sum(line[0] == "end" and int(line[3]) > 0 for line in decodes.lines()) >= count)
         at = kind.leave(client)
-        goes_on = not decodes.until(lambda: decodes.is_free(), 0.0 if kind.resumable else SLOW)
-        if kind.resumable:
-            goes_on = not decodes.until(lambda: decodes.is_free(), 2.0)
+        goes_on = not decodes.until(decodes.is_free, 2.0 if kind.resumable else SLOW)
         found = decodes.all()
         return _counted(found, at, goes_on)
     finally:
@@ -242,6 +251,8 @@ def _counted(found: list[Decode], at: int, goes_on: bool) -> Trial:
         in_flight=sum(each.tokens for each in flying),
         rows=sum(each.rows - each.tokens for each in [*after, *flying] if each.rows > PROMPT_ROWS),
         seconds=(last - at) / 1e9,
+        # Something was being computed, or had been until a moment before.
+        caught=any(each.begin <= at < each.end + MOMENT for each in found),
         goes_on=goes_on,
     )
 
@@ -254,12 +265,11 @@ def waiting(server: Server, decodes: Decodes, trials: int, chance: random.Random
         first = Client(server, "/v1", "Tell me a long story of a pump.", max_tokens=10_000)
         decodes.until(lambda: len(decodes.all()) > 3)
         decodes.clear()
-        second = Client(server, "socket", FILLER * 60 + f"{ASKED} {chance.randrange(1000)}")
-        assert second.web is not None
+        second = Client(server, "socket", f"{chance.randrange(1 << 30)} {LONG}")
         decodes.until(lambda: call(server, "GET", "/stats")["queue"]["waiting"] > 0)
         time.sleep(chance.random() * 0.1)
         cancel(second)
-        until_last(second.web)
+        decodes.until(lambda: not call(server, "GET", "/stats")["queue"]["waiting"])
         fin(first)
         decodes.until(decodes.is_free)
         worst = max(worst, sum(each.tokens for each in decodes.all() if each.rows > PROMPT_ROWS))
@@ -270,9 +280,9 @@ def waiting(server: Server, decodes: Decodes, trials: int, chance: random.Random
 
 def measured(server: Server, decodes: Decodes, trials: int, seed: int, only: str) -> Iterator[dict[str, Any]]:
     for name, kind in KINDS.items():
-        if only not in name:
-            continue
         for phase in ("writing", "reading"):
+            if only not in f"{name}, {phase}":
+                continue
             chance = random.Random(f"{seed} {name} {phase}")
             count = max(1, trials // 10) if kind.resumable else trials
             found = [one(server, decodes, kind, phase, chance) for _ in range(count)]
@@ -280,6 +290,7 @@ def measured(server: Server, decodes: Decodes, trials: int, seed: int, only: str
                 "kind": name,
                 "while": phase,
                 "trials": count,
+                "caught": sum(each.caught for each in found),
                 "goes_on": sum(each.goes_on for each in found),
                 "tokens": max(each.tokens for each in found),
                 "tokens_mean": round(statistics.fmean(each.tokens for each in found), 2),
@@ -291,14 +302,20 @@ def measured(server: Server, decodes: Decodes, trials: int, seed: int, only: str
             }
 
 
-def run(trials: int, seed: int, models_dir: Path, only: str = "") -> Iterator[dict[str, Any]]:
-    """One object for each kind."""
+def run(
+    trials: int, seed: int, models_dir: Path, only: str = "", data_dir: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """One object for each kind. With a copy of `data_dir`, if it is given, the servers start sooner."""
     for options in ([], ["--sequences", "1"]):
+        if options and only not in WAITING:
+            continue
         with tempfile.TemporaryDirectory() as name:
             path = Path(name) / "decodes"
             path.touch()
+            if data_dir:
+                shutil.copytree(data_dir, Path(name) / "data")
             os.environ["DECODES"] = str(path)
-            arguments = ["--draft", "off", "--max-tokens", "400", *options]
+            arguments = ["--answers", "free", "--draft", "off", "--max-tokens", "400", *options]
             server = start_server(Path(name) / "data", models_dir, arguments, program=PROGRAM).wait()
             try:
                 decodes = Decodes(path)
@@ -318,14 +335,15 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--models-dir", type=Path, default=ROOT / "models")
     parser.add_argument("--seed", type=int, default=8)
-    parser.add_argument("--only", default="", help="only the kinds whose names hold this")
+    parser.add_argument("--data-dir", type=Path, help="a data directory to begin with a copy of; starts sooner")
+    parser.add_argument("--only", default="", help="only the kinds whose names hold this, such as: SSE closed, writing")
     arguments = parser.parse_args()
     if not sys.platform.startswith("linux"):
         parser.error("needs Linux")
     machine = probe.Machine.look()
     print(json.dumps({"machine": machine.cpu, "cores": machine.cores}), flush=True)
     late = False
-    for found in run(arguments.trials, arguments.seed, arguments.models_dir, arguments.only):
+    for found in run(arguments.trials, arguments.seed, arguments.models_dir, arguments.only, arguments.data_dir):
         print(json.dumps(found), flush=True)
         late |= found.get("must_end", True) and found["tokens"] > 1
     return 1 if late else 0

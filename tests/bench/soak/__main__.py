@@ -60,7 +60,9 @@ async def soak(server: Server, run: Run, minutes: float, documents: int, folder:
         while run.now < 60 * minutes and server.process.poll() is None and not work.done():
             row = await asyncio.to_thread(samples.sample, server.process.pid, server.data_dir, folder / "tmp")
             found.append({"at": run.now, "documents": len(run.facts)} | row)
-            told = f"{run.now:5.0f} s  rss {row['server: rss MB']:.0f} MB  anonymous {row['server: anonymous MB']:.0f} MB"
+            told = (
+                f"{run.now:5.0f} s  rss {row['server: rss MB']:.0f} MB  anonymous {row['server: anonymous MB']:.0f} MB"
+            )
             told += f"  documents {len(run.facts)}  done {run.done.total()}  errors {len(run.errors)}"
             print(told, file=sys.stderr, flush=True)
             await asyncio.sleep(EVERY)
@@ -70,7 +72,9 @@ async def soak(server: Server, run: Run, minutes: float, documents: int, folder:
     return found
 
 
-def run_soak(minutes: float, warm_up: float, pace: float, seed: int, models_dir: Path, documents: int) -> dict[str, Any]:
+def run_soak(
+    minutes: float, warm_up: float, pace: float, seed: int, models_dir: Path, documents: int
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         server = start(folder, models_dir)

@@ -16,7 +16,10 @@ from .files import KOREAN_THINGS, THINGS
 from .run import Client, Run, Unexpected, http
 
 LAST = ("stream_end", "stream_error")
-FOLLOW_UPS = (("And how much does it weigh?", "그럼 무게는 얼마입니까?"), ("What else is said of it?", "더 알려 주세요."))
+FOLLOW_UPS = (
+    ("And how much does it weigh?", "그럼 무게는 얼마입니까?"),
+    ("What else is said of it?", "더 알려 주세요."),
+)
 GENERAL = (
     ("How do I add documents?", "문서는 어떻게 추가합니까?"),
     ("Which models does RAG Standard use?", "RAG Standard는 어떤 모델을 씁니까?"),

@@ -121,7 +121,16 @@ class Program(Client):
     def __init__(self, run: Run) -> None:
         self.run = run
         self.chance = run.chance("program")
-        self.ways = {"sse": 3, "sse left": 2, "json": 2, "v1": 2, "v1 left": 2, "embeddings": 1, "search": 5, "refused": 1}
+        self.ways = {
+            "sse": 3,
+            "sse left": 2,
+            "json": 2,
+            "v1": 2,
+            "v1 left": 2,
+            "embeddings": 1,
+            "search": 5,
+            "refused": 1,
+        }
 
     async def act(self) -> None:
         way = choose(self.chance, self.ways)

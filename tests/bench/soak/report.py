@@ -12,9 +12,11 @@ from .trend import drift, growth
 
 # What must not grow by more than so many % an hour.
 LIMIT = 2.0
-LIMITED = ("server: rss MB", "server: pss MB", "server: uss MB", "server: anonymous MB", "threads", "handles", "sockets")
-LIMITED += ("children: rss MB", "children", "temporary files", "data: files", "data: MB", "index: files", "index: MB")
-LIMITED += ("originals: files", "originals: MB")
+LIMITED = (
+    *(f"server: {kind} MB" for kind in ("rss", "pss", "uss", "anonymous")),
+    *("threads", "handles", "sockets", "children", "children: rss MB", "temporary files"),
+    *(f"{folder}: {unit}" for folder in ("data", "index", "originals") for unit in ("files", "MB")),
+)
 
 
 def summary(run: Run, rows: Sequence[Mapping[str, float]], warm_up: float) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Run:
 
     async def _rest(self, seconds: float) -> None:
         end = time.monotonic() + min(seconds, 60)
-        while not self.over and (left := end - time.monotonic()) > 0:
+        while not self.over and (left := end - time.monotonic()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, 0.5))
 
 

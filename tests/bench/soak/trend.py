@@ -54,9 +54,7 @@ def growth(points: Points) -> dict[str, float]:
 def drift(points: Points, begin: float, end: float) -> dict[str, float]:
     """Medians of the first and of the last third of that time, and the second by the first."""
     third = (end - begin) / 3
-    parts = [
-        [value for at, value in points if first <= at < first + third] for first in (begin, begin + 2 * third)
-    ]
+    parts = [[value for at, value in points if first <= at < first + third] for first in (begin, begin + 2 * third)]
     if not all(parts):
         return {"count": len(points)}
     first, last = map(statistics.median, parts)
