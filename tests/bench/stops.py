@@ -132,10 +132,27 @@ def idle(scene: Scene) -> None:
 
 
 def answering(scene: Scene) -> None:
-    """Short ones end in time, a very long one is cut."""
-    for tokens in (8, 60, 4000):
-        scene.ask("Write a long story about a pump and its owner.", max_tokens=tokens, temperature=0.7)
-    time.sleep(scene.random.random() * 3)
+    """Short ones end in time, one that has no end is cut."""
+    for tokens in (8, 60):
+        scene.ask("Write a long story about the pump and its owner.", max_tokens=tokens)
+    body = {"messages": [{"role": "user", "content": "Count."}], "stream": True, "max_tokens": 4096}
+    body |= {"retrieval": False, "ignore_eos": True}
+    begun = threading.Event()
+
+    def endless() -> None:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(scene.server.url + "/v1/chat/completions", json.dumps(body).encode(), headers)
+        told = b""
+        with contextlib.suppress(OSError, http.client.HTTPException), urllib.request.urlopen(request) as stream:
+            while piece := stream.read1():
+                told += piece
+                begun.set()
+        how = "cut" if b"WS-006" in told else "whole" if b"[DONE]" in told else "lost"
+        scene.ends[f"endless {how}"] += 1
+
+    scene.watch(endless)
+    assert begun.wait(PATIENCE)
+    time.sleep(scene.random.random())
 
 
 def prefill(scene: Scene) -> None:
