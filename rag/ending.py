@@ -20,9 +20,9 @@ from typing import Any
 from .errors import RagError
 
 # Seconds from the first signal to the end of the process, whatever hangs.
-LIMIT = 14.5
+LIMIT = 14.4
 # Seconds that an end at once may take to say why.
-LAST_WORDS = 0.5
+LAST_WORDS = 0.4
 # The exit code where something had not ended within the limit, as `sysexits.h` names a fault of the program.
 HUNG = 70
 # Frames of a thread that are logged, the innermost ones.

@@ -48,7 +48,7 @@ SEND_TIMEOUT = 30.0
 CLOSED = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 
 # Seconds that a client has to answer a goodbye in.
-FAREWELL = 1.0
+FAREWELL = 0.7
 
 log = logging.getLogger(__name__)
 
@@ -129,11 +129,6 @@ class Connection:
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
-
-    def abort(self) -> None:
-        """End the connection at once, whether its client reads or not."""
-        if self.request.transport is not None:
-            self.request.transport.abort()
 
     # The reader.
 
@@ -222,7 +217,8 @@ class Connection:
                     await self._tell(item)
         except (ConnectionError, TimeoutError):
             # Nobody reads any more. Without the abort a stalled reader would hold the socket open.
-            self.abort()
+            if self.request.transport is not None:
+                self.request.transport.abort()
         except Exception:
             log.exception("a socket failed")
             await self._close(WSCloseCode.INTERNAL_ERROR)
@@ -274,12 +270,6 @@ async def leave(app: web.Application) -> None:
     await asyncio.gather(*map(close, connections))
 
 
-def abort_all(app: web.Application) -> None:
-    """End what is still connected."""
-    for connection in app[CONNECTIONS]:
-        connection.abort()
-
-
 async def close_all(app: web.Application) -> None:
     """`on_shutdown`: tell every client that the server goes, and do not wait for those that do not listen.
 
@@ -287,12 +277,15 @@ async def close_all(app: web.Application) -> None:
     """
     connections = app[CONNECTIONS]
     await asyncio.gather(*map(_say_goodbye, connections))
+    for connection in connections:
+        transport = connection.request.transport
+        # Of those that take nothing alone: it would take back a goodbye that is on its way.
+        if transport is not None and transport.get_write_buffer_size():
+            transport.abort()
     await app[ANSWERS].close()
 
 
 async def _say_goodbye(connection: Connection) -> None:
-    """Close it with 1001, or abort it where nobody listens."""
+    """Close it with 1001, and do not wait long for a client to say the same."""
     with contextlib.suppress(Exception):
         await asyncio.wait_for(connection.socket.close(code=WSCloseCode.GOING_AWAY), FAREWELL)
-        return
-    connection.abort()

@@ -18,7 +18,7 @@ from .keys import ANSWERS, CLOSING, WORK
 
 # Seconds that running work has to end in, and that clients then have to take the rest.
 GRACE = 10.0
-FAREWELL = 1.0
+FAREWELL = 0.7
 LOOK = 0.05
 READING = ("GET", "HEAD", "OPTIONS")
 
@@ -52,7 +52,7 @@ async def refuse_new_work(
 
 
 async def drain(app: web.Application) -> None:
-    """Refuse new work, and return when nothing is left to be waited for, at the latest after `GRACE` + `FAREWELL`."""
+    """Refuse new work, and return when nothing is left to be waited for: after `GRACE` and a little at the latest."""
     answers, work = app[ANSWERS], app[WORK]
     app[CLOSING].set()
     leaving = asyncio.create_task(chat_ws.leave(app))
@@ -61,7 +61,7 @@ async def drain(app: web.Application) -> None:
     await answers.close()
     await _until(lambda: leaving.done() and not work, FAREWELL)
     leaving.cancel()
-    chat_ws.abort_all(app)
+    await chat_ws.close_all(app)
 
 
 async def _until(done: Callable[[], bool], seconds: float) -> bool:

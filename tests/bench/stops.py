@@ -2,9 +2,9 @@
 
 usage: python tests/bench/stops.py [--times N] [--states A,B] [--models-dir DIR] [--seed N]
 
-A server is brought into a state, gets a SIGTERM at a random moment of it, and is started anew. Prints a line of JSON for
-each stop (seconds to the end, exit code, close codes that clients saw, how answers ended, what was lost) and a summary;
-the exit code is 1 if anything was lost, or an end took longer or had another code than 0.
+A server is brought into a state, gets a SIGTERM at a random moment of it, and is started anew. Prints a line of JSON
+for each stop (seconds to the end, exit code, close codes that clients saw, how answers ended, what was lost) and a
+summary; the exit code is 1 if anything was lost, or an end took longer or had another code than 0.
 """
 
 from __future__ import annotations
@@ -68,10 +68,12 @@ class Scene:
     """Documents that were accepted, by their names."""
     raw: list[socket.socket] = field(default_factory=list)
     watchers: list[threading.Thread] = field(default_factory=list)
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def open(self) -> str:
         session = f"stop-{self.random.randrange(1 << 40):x}"
-        self.sockets[session] = open_socket(self.server.ws_url, session, "&answers=free&lang=en", ping_interval=None)
+        opened = open_socket(self.server.ws_url, session, "&answers=free&lang=en", ping_interval=None)
+        self.sockets[session] = self.stack.enter_context(opened)
         return session
 
     def ask(self, content: str, **options: Any) -> str:
@@ -130,10 +132,27 @@ def idle(scene: Scene) -> None:
 
 
 def answering(scene: Scene) -> None:
-    """Short ones end in time, a very long one is cut."""
-    for tokens in (8, 60, 4000):
-        scene.ask("Write a long story about a pump and its owner.", max_tokens=tokens, temperature=0.7)
-    time.sleep(scene.random.random() * 3)
+    """Short ones end in time, one that has no end is cut."""
+    for tokens in (8, 60):
+        scene.ask("Write a long story about the pump and its owner.", max_tokens=tokens)
+    body = {"messages": [{"role": "user", "content": "Count."}], "stream": True, "max_tokens": 4096}
+    body |= {"retrieval": False, "ignore_eos": True}
+    begun = threading.Event()
+
+    def endless() -> None:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(scene.server.url + "/v1/chat/completions", json.dumps(body).encode(), headers)
+        told = b""
+        with contextlib.suppress(OSError, http.client.HTTPException), urllib.request.urlopen(request) as stream:
+            while piece := stream.read1():
+                told += piece
+                begun.set()
+        how = "cut" if b"WS-006" in told else "whole" if b"[DONE]" in told else "lost"
+        scene.ends[f"endless {how}"] += 1
+
+    scene.watch(endless)
+    assert begun.wait(PATIENCE)
+    time.sleep(scene.random.random())
 
 
 def prefill(scene: Scene) -> None:
@@ -160,7 +179,7 @@ def parsing(scene: Scene) -> None:
 
 
 def embedding(scene: Scene) -> None:
-    scene.upload(f"{scene.random.randrange(1 << 40):x}.md", words(scene, 20_000))
+    scene.upload(f"{scene.random.randrange(1 << 40):x}.md", words(scene, 8000))
     scene.until_job("embedding", 1)
     time.sleep(scene.random.random())
 
@@ -306,7 +325,7 @@ class Stops:
         try:
             if name in READY:
                 server.wait()
-                lost += self.missing(server)
+                lost += missing(server, self.texts, self.turns)
                 READY[name](scene)
             else:
                 if name in ("first_start", "indexing", "loading"):
@@ -316,9 +335,10 @@ class Stops:
                 STARTING[name](scene)
             scene.listen()
             children = children_of(server.process.pid)
-            found = self._end(server, scene)
+            found = end(scene)
         finally:
             server.process.kill()
+            scene.stack.close()
             for raw in scene.raw:
                 raw.close()
         if data_dir == self.data_dir:
@@ -328,39 +348,6 @@ class Stops:
         lost += [f"child {pid} is left" for pid in children if is_there(pid)]
         return {"state": name, **found, "lost": lost}
 
-    @staticmethod
-    def _end(server: Server, scene: Scene) -> dict[str, Any]:
-        begun = time.monotonic()
-        server.process.terminate()
-        try:
-            code: int | None = server.process.wait(60)
-        except subprocess.TimeoutExpired:
-            code = None
-        seconds = time.monotonic() - begun
-        for thread in scene.watchers:
-            thread.join(10)
-        told = {"seconds": round(seconds, 2), "code": code, "closes": dict(scene.closes), "ends": dict(scene.ends)}
-        said = [line.strip() for line in server.lines if "Running" not in line]
-        return told if code == 0 else told | {"said": said[-20:]}
-
-    def missing(self, server: Server) -> list[str]:
-        """What was told to be kept and is not there. Waits until all that was accepted is stored."""
-        lost = []
-        deadline = time.monotonic() + 2 * PATIENCE
-        while any(job["state"] not in ("stored", "failed") for job in call(server, "GET", "/documents/jobs")["jobs"]):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        for name, text in self.texts.items():
-            found = call(server, "GET", f"/documents/{document_id(name)}/text")
-            if found is None or (text and found["text"].strip() != text.strip()):
-                lost.append(f"{name}: lost")
-        for session, message in self.turns:
-            found = call(server, "GET", f"/sessions/{session}")
-            if found is None or message not in [turn["message_id"] for turn in found["turns"]]:
-                lost.append(f"{session} {message}: lost")
-        originals = {text_sha256(text) for text in self.texts.values() if text}
-        return lost + [what for what in left_over(self.data_dir, originals) if what.startswith("in incoming")]
-
     def _stop_fetching(self) -> dict[str, Any]:
         """The package index takes the connection and says nothing."""
         empty = self.folder / "no models"
@@ -369,24 +356,57 @@ class Stops:
             environ |= {"PIP_NO_CACHE_DIR": "1", "PIP_CONFIG_FILE": os.devnull}
             command = [sys.executable, str(ROOT / "server.py"), "--port", "0"]
             command += ["--data-dir", str(self.folder / "fetching"), "--models-dir", str(empty)]
-            process = subprocess.Popen(
-                command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
+            process = subprocess.Popen(command, env=environ, text=True)
             server = Server(process, self.folder / "fetching")
             index.settimeout(PATIENCE)
             held, _ = index.accept()
             children = children_of(process.pid)
-            found = self._end(server, Scene(server, self.random))
+            found = end(Scene(server, self.random))
             held.close()
         lost = [f"{path.name} is left" for path in empty.glob(".fetch-*")]
         lost += [f"child {pid} is left" for pid in children if is_there(pid)]
         return {"state": FETCHING, **found, "lost": lost}
 
 
+def end(scene: Scene) -> dict[str, Any]:
+    """Stop its server, and say how that went."""
+    server, begun = scene.server, time.monotonic()
+    server.process.terminate()
+    try:
+        code: int | None = server.process.wait(60)
+    except subprocess.TimeoutExpired:
+        code = None
+    seconds = time.monotonic() - begun
+    for thread in scene.watchers:
+        thread.join(10)
+    told = {"seconds": round(seconds, 2), "code": code, "closes": dict(scene.closes), "ends": dict(scene.ends)}
+    said = [line.strip() for line in server.lines if "Running" not in line]
+    return told if code == 0 else told | {"said": said[-20:]}
+
+
+def missing(server: Server, texts: dict[str, str], turns: set[tuple[str, str]]) -> list[str]:
+    """What was told to be kept and is not there. Waits until all that was accepted is stored."""
+    lost = []
+    deadline = time.monotonic() + 2 * PATIENCE
+    while any(job["state"] not in ("stored", "failed") for job in call(server, "GET", "/documents/jobs")["jobs"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    for name, text in texts.items():
+        found = call(server, "GET", f"/documents/{document_id(name)}/text")
+        if found is None or (text and found["text"].strip() != text.strip()):
+            lost.append(f"{name}: lost")
+    for session, message in turns:
+        found = call(server, "GET", f"/sessions/{session}")
+        if found is None or message not in [turn["message_id"] for turn in found["turns"]]:
+            lost.append(f"{session} {message}: lost")
+    originals = {text_sha256(text) for text in texts.values() if text}
+    return lost + [what for what in left_over(server.data_dir, originals) if what.startswith("in incoming")]
+
+
 def until_url(server: Server) -> None:
     deadline = time.monotonic() + PATIENCE
     while "Running at" not in "".join(server.lines) and "실행 중" not in "".join(server.lines):
-        assert time.monotonic() < deadline and server.process.poll() is None, server.lines
+        assert time.monotonic() < deadline, server.lines
         time.sleep(0.05)
     server.url = next(word for line in server.lines for word in line.split() if word.startswith("http")).rstrip(".")
 
@@ -460,8 +480,11 @@ def stops(times: int, states: tuple[str, ...], models_dir: Path, seed: int) -> I
         made.data_dir.mkdir()
         without_guides(made.data_dir)
         if states != (FETCHING,):
-            # Models are tried once for all.
-            start_server(made.data_dir, models_dir).wait().stop()
+            # Models are tried once for all, and answers get something to be about.
+            first = start_server(made.data_dir, models_dir).wait()
+            upload(first, "pump.md", "# The pump\n\nThe pump of its owner stands in the cellar and needs oil.\n")
+            first.stop()
+            made.texts["pump.md"] = ""
         for _ in range(times):
             for name in states:
                 yield made.stop(name)
@@ -472,7 +495,7 @@ def stops(times: int, states: tuple[str, ...], models_dir: Path, seed: int) -> I
                     "state": "after all",
                     "documents": len(made.texts),
                     "turns": len(made.turns),
-                    "lost": made.missing(last),
+                    "lost": missing(last, made.texts, made.turns),
                 }
             finally:
                 last.stop()
