@@ -34,12 +34,14 @@ from . import (
     openapi,
     ops,
     pages,
+    places,
     request_id,
     search,
     sessions,
 )
 from .guard import Guard
 from .keys import ANSWERS, CLOSING, GUARD, LIMIT, SETTINGS, SOCKETS, STATE, VERSION
+from .places import PLACES
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -67,6 +69,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     )
     app[VERSION] = version
     app[SOCKETS] = set()
+    app[PLACES] = places.empty()
     app[CLOSING] = asyncio.Event()
     app[ANSWERS] = Answers()
     app[metrics.METRICS] = metrics.Metrics(app[STATE], version, app[SOCKETS])

@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from rag.errors import RagError
 from rag.incoming import Incoming, Job, State
 
+from . import places
 from .keys import CLOSING, STATE
 from .middleware import lang_of
 from .operation import FORM
@@ -96,19 +97,20 @@ async def list_jobs(request: web.Request) -> web.Response:
 async def job_events(request: web.Request) -> web.StreamResponse:
     """`GET /documents/jobs/{id}/events`: server-sent events `job` until the job has ended."""
     job = request.app[STATE].ready_index().ingester.job(request.match_info["id"])
-    response = await event_stream(request)
     lang = lang_of(request)
-    with contextlib.suppress(ConnectionError):
-        while True:
-            changed = job.changed
-            await response.write(f"event: job\ndata: {dumps(job.body(lang))}\n\n".encode())
-            if job.ended:
-                break
-            while not changed.is_set():
-                try:
-                    await asyncio.wait_for(changed.wait(), HEARTBEAT)
-                except TimeoutError:
-                    await response.write(b": \n\n")
+    with places.held(request, "stream"):
+        response = await event_stream(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                changed = job.changed
+                await response.write(f"event: job\ndata: {dumps(job.body(lang))}\n\n".encode())
+                if job.ended:
+                    break
+                while not changed.is_set():
+                    try:
+                        await asyncio.wait_for(changed.wait(), HEARTBEAT)
+                    except TimeoutError:
+                        await response.write(b": \n\n")
     return response
 
 
@@ -119,6 +121,11 @@ async def events(request: web.Request) -> web.StreamResponse:
     and those that have failed and were not sent again, later ones what has changed since. `counts` is as in the
     statistics.
     """
+    with places.held(request, "stream"):
+        return await _events(request)
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
     state, lang = request.app[STATE], lang_of(request)
     known: dict[str, tuple[State, int, int]] = {}
 
