@@ -195,14 +195,14 @@ def _serve(settings: Settings, lang: Lang) -> int:
 
 
 def _serve_until(ending: Ending, settings: Settings, lang: Lang) -> None:
-    from web import tls
+    from web import connections, tls
 
     files = settings.tls()
     context = tls.server_context(*files) if files else None
     _writable(settings.data_dir)
     if settings.api_key_file and others_can_read(settings.api_key_file):
         say(lang, "exposed", file=settings.api_key_file)
-    _allow_files(2 * settings.max_connections + 500)
+    _allow_files(connections.wanted_connections(settings.max_connections) + connections.OTHER_FILES)
     listening = _bind(settings.host, settings.port, to_all=bool(settings.api_key) or settings.insecure_no_auth)
     with _alone(settings):
         models = _models(settings, lang)

@@ -96,10 +96,30 @@ CATALOGUE: dict[str, Row] = {
             "If it goes on, ask the administrator to raise --max-connections.",
         ),
         when=(
-            "열려 있는 /chat-ws 연결이 --max-connections만큼 있을 때",
-            "As many sockets are open at /chat-ws as --max-connections allows.",
+            "열려 있는 소켓이나 HTTP 스트림이 --max-connections만큼 있을 때",
+            "As many sockets are open, or streams over HTTP, as --max-connections allows.",
         ),
-        doors=(SOCKET,),
+        doors=(SOCKET, CHAT, OPENAI, DOCUMENTS),
+    ),
+    "WS-005-TOO_MANY_OF_CLIENT": _row(
+        429,
+        "이 주소에서 온 연결이 너무 많습니다(최대 {limit}개).",
+        (
+            "쓰지 않는 창을 닫고 잠시 후 다시 시도하세요.",
+            "여러 사람이 프록시 하나로 접속한다면 관리자에게 --trusted-proxies에 그 프록시를 적어 달라고 하세요.",
+            "그 밖의 경우에는 관리자에게 --max-client-connections를 늘려 달라고 하세요.",
+        ),
+        "There are too many connections from this address (at most {limit}).",
+        (
+            "Close windows that you do not use and try again shortly.",
+            "If many people come through one proxy, ask the administrator to name it in --trusted-proxies.",
+            "Otherwise ask the administrator to raise --max-client-connections.",
+        ),
+        when=(
+            "다른 컴퓨터의 클라이언트 하나가 소켓이나 HTTP 스트림을 --max-client-connections만큼 열었을 때",
+            "A client on another machine has as many sockets or streams open as --max-client-connections allows.",
+        ),
+        doors=(SOCKET, CHAT, OPENAI, DOCUMENTS),
     ),
     "WS-006-SERVER_STOPPING": _row(
         503,

@@ -118,12 +118,11 @@ FRAMES: dict[str, tuple[tuple[bytes, ...], frozenset[int]]] = {
     **{f"a close that says {bad!r}": _wants(1007, frame(CLOSE, b"\x03\xe8" + bad)) for bad in BAD_UTF8},
     "one byte too many": _wants(1009, frame(TEXT, bytes(MAX_FRAME + 1))),
     **{
-        f"a length of 2^{power}": _wants(1009, frame(TEXT, declared=1 << power, form=8)) for power in (19, 31, 32, 62, 63)
+        f"a length of 2^{power}": _wants(1009, frame(TEXT, declared=1 << power, form=8))
+        for power in (19, 31, 32, 62, 63)
     },
     "the longest length": _wants(1009, frame(BINARY, declared=(1 << 64) - 1, form=8)),
-    "too much in two": _wants(
-        1009, frame(TEXT, bytes(MAX_FRAME - 10), fin=False), frame(CONTINUATION, bytes(11))
-    ),
+    "too much in two": _wants(1009, frame(TEXT, bytes(MAX_FRAME - 10), fin=False), frame(CONTINUATION, bytes(11))),
     "too much in many": _wants(
         1009, frame(TEXT, b"", fin=False) + frame(CONTINUATION, bytes(1000), fin=False) * (MAX_FRAME // 1000 + 1)
     ),
@@ -240,7 +239,7 @@ HANDSHAKES: dict[str, tuple[bytes, frozenset[int]]] = {
         _with("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99; client_max_window_bits=-1"),
         OPENED,
     ),
-    "extensions of nonsense": (_with("Sec-WebSocket-Extensions: " + "a;b=\"" * 500), OPENED),
+    "extensions of nonsense": (_with("Sec-WebSocket-Extensions: " + 'a;b="' * 500), OPENED),
     "many subprotocols": (_with("Sec-WebSocket-Protocol: " + ",".join("ab" for _ in range(2000))), OPENED),
     "subprotocols of nonsense": (_with("Sec-WebSocket-Protocol: ,,한,\x7f"), REFUSED | OPENED),
     "a length and pieces": (
@@ -398,7 +397,8 @@ def _pings(chance: random.Random) -> Case:
 
 
 def _bomb(chance: random.Random) -> Case:
-    return Case("a deflate bomb", (frame(TEXT, _BOMB[: chance.randrange(100, len(_BOMB))], reserved=4),), frozenset((1002,)))
+    part = _BOMB[: chance.randrange(100, len(_BOMB))]
+    return Case("a deflate bomb", (frame(TEXT, part, reserved=4),), frozenset((1002,)))
 
 
 def _head(chance: random.Random) -> Case:

@@ -1,9 +1,13 @@
-"""`server.py` with the arguments given, but over scripted parts: everything around the models is the real thing."""
+"""`server.py` with the arguments given, but over scripted parts: everything around the models is the real thing.
+
+The environment variable SCRIPTED_WORDS makes each answer that long.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from typing import Any
@@ -20,6 +24,8 @@ create_app = web.app.create_app
 
 def _app(settings: Settings, version: str, **_: Any) -> Any:
     parts = Parts(settings.data_dir)
+    if words := int(os.environ.get("SCRIPTED_WORDS", "0")):
+        parts.generator.reply = " ".join(f"word{number}" for number in range(words))
     chat = parts.chat()
     state = State("ok", "scripted", "hashed words", chat, parts.index(), figures=chat.figures)
     app = create_app(settings, version, models=Models(None, None), state=state)

@@ -170,6 +170,10 @@ def no_room(stage: Stage) -> None:
     stage.settings["max_connections"] = 0
 
 
+def no_room_for_one(stage: Stage) -> None:
+    stage.settings |= {"max_client_connections": 0, "trusted_proxies": "127.0.0.1"}
+
+
 # How a client meets it.
 
 
@@ -269,6 +273,19 @@ def with_key(**headers: str) -> dict[Door, Ask]:
     return {"socket": handshake(**headers), **asks}
 
 
+def holding(**headers: str) -> dict[Door, Ask]:
+    """What takes a place as long as it is told."""
+    completion = {"messages": [{"role": "user", "content": ASKED}]}
+    return {
+        "socket": handshake(**headers),
+        "chat": all_of(
+            *(request("POST", path, json={"message": ASKED}, headers=headers) for path in ("/chat", "/chat/stream"))
+        ),
+        "openai": request("POST", "/v1/chat/completions", json=completion, headers=headers),
+        "documents": request("GET", "/documents/jobs/events", headers=headers),
+    }
+
+
 def bad_json(*paths: str) -> Ask:
     return all_of(*(request("POST", path, data="{", headers=JSON) for path in paths))
 
@@ -338,7 +355,6 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
         },
     ),
     "WS-003-SERVICE_NOT_INITIALIZED": ways(loading, EVERY),
-    "WS-004-TOO_MANY_CONNECTIONS": ways(no_room, {"socket": handshake()}),
     "WS-006-SERVER_STOPPING": ways(
         stopping,
         {
@@ -358,6 +374,8 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
             "sessions": all_of(request("POST", "/sessions", json={}), request("DELETE", "/sessions/s")),
         },
     ),
+    "WS-004-TOO_MANY_CONNECTIONS": ways(no_room, holding()),
+    "WS-005-TOO_MANY_OF_CLIENT": ways(no_room_for_one, holding(**{"X-Forwarded-For": "203.0.113.9"})),
     "WS-999-INTERNAL_ERROR": ways(parts(fail_unforeseen), ASKING)
     | ways(broken_store, {"documents": ON_DOCUMENTS, "http": request("GET", "/health")})
     | ways(broken_sessions, {"sessions": ON_SESSIONS}),

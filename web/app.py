@@ -38,6 +38,7 @@ from . import (
     openapi,
     ops,
     pages,
+    places,
     request_id,
     search,
     sessions,
@@ -45,6 +46,7 @@ from . import (
 )
 from .guard import Guard
 from .keys import ANSWERS, CLOSING, GUARD, LIMIT, SETTINGS, SOCKETS, STATE, VERSION, WORK
+from .places import PLACES
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -76,6 +78,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     app[SOCKETS] = set()
     app[WORK] = set()
     app[chat_ws.CONNECTIONS] = WeakSet()
+    app[PLACES] = places.empty()
     app[CLOSING] = asyncio.Event()
     app[ANSWERS] = Answers()
     app[metrics.METRICS] = metrics.Metrics(app[STATE], version, app[SOCKETS])

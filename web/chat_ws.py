@@ -32,8 +32,8 @@ from rag.protocol import (
     to_ws,
 )
 
-from . import rate
-from .keys import ANSWERS, CLOSING, SETTINGS, SOCKETS, STATE
+from . import places, rate
+from .keys import ANSWERS, CLOSING, SOCKETS, STATE
 from .metrics import METRICS
 from .middleware import lang_of
 from .request_id import note_end
@@ -55,9 +55,12 @@ log = logging.getLogger(__name__)
 
 async def chat_ws(request: web.Request) -> web.WebSocketResponse:
     session_id = check_session_id(request.query.get("session_id"))
-    sockets, most = request.app[SOCKETS], request.app[SETTINGS].max_connections
-    if len(sockets) >= most:
-        raise RagError("WS-004-TOO_MANY_CONNECTIONS", limit=most)
+    with places.held(request, "socket"):
+        return await _serve(request, session_id)
+
+
+async def _serve(request: web.Request, session_id: str) -> web.WebSocketResponse:
+    sockets = request.app[SOCKETS]
     # One byte more than is allowed: the library refuses a frame that reaches its limit.
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MAX_FRAME + 1, compress=False)
     sockets.add(socket)
@@ -169,7 +172,8 @@ class Connection:
         rate.check(self.request)
         stream = Stream(message.message_id, self.session_id, time.monotonic)
         how = (self.early_sources, self.thinking, self.mode, message.replaces, message.options)
-        question = Question(message.content, stream, threading.Event(), *how)
+        asker = rate.asker_of(self.request, self.session_id)
+        question = Question(message.content, stream, threading.Event(), *how, asker=asker)
         self._read(self.answers.begin(question, chat.answer(question)), 0)
 
     def _resume(self, message: Resume) -> None:

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from rag.ending import Ending
-from rag.errors import Lang, RagError
+from rag.errors import RagError
 
 from . import stopping
-from .gone import Telling
+from .connections import Connection, Refusal, Watch, most_connections
 from .keys import SETTINGS
 from .middleware import SECURITY_HEADERS
 from .replies import reply
@@ -57,22 +56,28 @@ async def _serve(
 class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _Server(server, self.app[SETTINGS].lang)
+        settings = self.app[SETTINGS]
+        watch = Watch(most_connections(settings.max_connections), settings.lang)
+        return _Server(server, watch)
 
 
 class _Server(web.Server):
-    """The library's server, whose connections answer in `lang` what they cannot read."""
+    """The library's server, whose connections are watched, and say in the catalogue's words what they cannot read."""
 
-    def __init__(self, made: web.Server, lang: Lang) -> None:
+    def __init__(self, made: web.Server, watch: Watch) -> None:
         # All that the library has set up, whatever that is.
         vars(self).update(vars(made))
-        self.lang = lang
+        self.watch = watch
 
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+    def __call__(self) -> Connection | Refusal:  # type: ignore[override]
+        if self.watch.is_full:
+            return Refusal(self.watch)
+        connection = _Connection(self, loop=self._loop, **self._kwargs)
+        connection.watch = self.watch
+        return connection
 
 
-class _Connection(Telling):
+class _Connection(Connection):
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -91,9 +96,8 @@ class _Connection(Telling):
                 raise ConnectionError("an answer has begun")
         else:
             super().handle_error(request, status, exc, message)
-        assert isinstance(self._manager, _Server)
         error = RagError("HTTP-400" if status < 500 else "WS-999-INTERNAL_ERROR")
-        response = reply(error.body(self._manager.lang), status=error.status)
+        response = reply(error.body(self.watch.lang), status=error.status)
         response.headers.update(SECURITY_HEADERS)
         response.force_close()
         return response

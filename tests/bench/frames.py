@@ -2,8 +2,8 @@
 
 usage: python tests/bench/frames.py [--cases N] [--seed N] [--real] [--models-dir DIR] [--beside N]
 
-Beside them, one connection pings and others chat all the time. Memory, handles and tasks are those of the server, before
-(after --warm-up cases) and after. Prints one JSON object; the exit code is 1 if anything is wrong.
+Beside them, one connection pings and others chat all the time. Memory, handles and tasks are those of the server,
+before (after --warm-up cases) and after. Prints one JSON object; the exit code is 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def quantile(values: list[float], share: float) -> float:
 
 
 def flood(cases: int, seed: int, warm_up: int, models_dir: Path | None, arguments: list[str]) -> dict[str, Any]:
-    """Play so many cases after the `warm_up` against a server of its own: a real one with models, else a scripted one."""
+    """Play so many cases after the `warm_up` against a server of its own: a real one with models, else scripted."""
     with tempfile.TemporaryDirectory() as folder:
         scripted = models_dir is None
         server = start_server(
