@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from . import listing, ranking, rows
+from . import listing, memory, ranking, rows
 from .errors import RagError
 from .former import Former
 from .table import Database, Table, cosines
@@ -172,6 +172,7 @@ class LanceStore:
                 await self.optimize()
             except RagError as error:
                 log.warning("housekeeping failed: %s", error.text("en").message)
+            await asyncio.to_thread(memory.give_back)
             rest_until = begun + max(QUIET, (time.monotonic() - begun) / SHARE)
 
     async def _pause(self, rest_until: float, is_busy: Callable[[], bool]) -> float:
