@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from . import disk, durable, listing, ranking, rows
+from . import disk, durable, listing, memory, ranking, rows
 from .damage import Damage
 from .errors import RagError
 from .former import Former
@@ -180,6 +180,7 @@ class LanceStore:
             except RagError as error:
                 log.warning("housekeeping failed: %s", error.text("en").message)
                 failed = True
+            await asyncio.to_thread(memory.give_back)
             rest_until = begun + max(LATEST if failed else QUIET, (time.monotonic() - begun) / SHARE)
 
     async def _pause(self, rest_until: float, is_busy: Callable[[], bool]) -> float:

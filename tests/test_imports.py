@@ -24,6 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "ending": {"errors"},
     "orphan": set(),
     "jsonfile": {"durable"},
+    "memory": set(),
     "figures": {"protocol", "errors", "types"},
     "rate": set(),
     "logs": {"errors"},
@@ -47,7 +48,9 @@ ARROWS: dict[str, set[str]] = {
     "table": {"rows", "repair", "durable", "damage", "resident", "types"},
     "former": {"table", "rows", "types"},
     "listing": {"types"},
-    "store": {"table", "former", "rows", "listing", "ranking", "disk", "durable", "damage", "errors", "types"},
+    "store": {
+        *("table", "former", "rows", "listing", "memory", "ranking", "disk", "durable", "damage", "errors", "types"),
+    },
     "loaders": {"errors", "types"},
     "parsing": {"loaders", "logs", "orphan", "errors", "types"},
     "chunking": {"types"},

@@ -18,15 +18,11 @@ import json
 import os
 import random
 import shutil
-import socket
 import statistics
-import struct
 import sys
 import tempfile
 import time
-import urllib.parse
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,176 +30,19 @@ from typing import Any
 from rag import probe
 from tests.bench.kills import call
 from tests.conftest import ROOT, Server, start_server
-from tests.socket_client import message, open_socket
+from tests.socket_client import open_socket
+
+from .clients import KINDS, Client, Kind, cancel, fin
+from .decodes import PROMPT_ROWS, SLOW, Decode, Decodes
 
 PROGRAM = (sys.executable, "-u", "-m", "tests.bench.cancel.server")
 # Long enough to be still written when the client goes.
 ASKED = "Explain in many words how I add documents, how they are searched and how answers are made."
-# A question that takes a while to read. Decodes of more rows than these are of prompts.
+# A question that takes a while to read.
 LONG = "How do I add documents to RAG Standard, and how are they searched? " * 60
-PROMPT_ROWS = 32
-# No decode in so many seconds: the engine is free.
-QUIET = 0.4
-# Kinds of frames.
-TEXT, CLOSE = 1, 8
-SLOW = 120.0
 WAITING = "cancel frame, waiting"
 # In ns: between two decodes of an answer less passes.
 MOMENT = 30_000_000
-
-
-@dataclass(frozen=True)
-class Decode:
-    begin: int
-    end: int
-    rows: int
-    tokens: int
-    code: int
-
-
-class Decodes:
-    """What the engine of a server has computed since the last `clear`."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._from = 0
-
-    def clear(self) -> None:
-        self._from = self._path.stat().st_size
-
-    def lines(self) -> list[list[str]]:
-        with self._path.open() as file:
-            file.seek(self._from)
-            return [line.split() for line in file.read().splitlines(keepends=True) if line.endswith("\n")]
-
-    def all(self) -> list[Decode]:
-        """Those that have ended."""
-        found, begin = [], 0
-        for kind, at, rows, tokens, *code in self.lines():
-            if kind == "begin":
-                begin = int(at)
-            else:
-                found.append(Decode(begin, int(at), int(rows), int(tokens), int(code[0])))
-        return found
-
-    def is_free(self, seconds: float = QUIET) -> bool:
-        """Whether nothing is being computed, nor was in the last seconds."""
-        lines = self.lines()
-        return not lines or (lines[-1][0] == "end" and time.monotonic_ns() - int(lines[-1][1]) > seconds * 1e9)
-
-    def until(self, holds: Callable[[], bool], seconds: float = SLOW) -> bool:
-        deadline = time.monotonic() + seconds
-        while not holds():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.002)
-        return True
-
-    def until_reading(self) -> None:
-        """Until a prompt is being read."""
-        if not self.until(lambda: any(int(line[2]) > PROMPT_ROWS for line in self.lines())):
-            raise AssertionError("no prompt is read")
-
-
-# Ways to go. Each takes a client and returns the moment, in ns, at which it went.
-
-Leave = Callable[["Client"], int]
-
-
-class Client:
-    """One question on a connection of its own."""
-
-    def __init__(self, server: Server, door: str, content: str, max_tokens: int = 400) -> None:
-        self.server = server
-        self.session_id, self.message_id = str(uuid.uuid4()), str(uuid.uuid4())
-        address = urllib.parse.urlsplit(server.url)
-        self.socket = socket.create_connection((address.hostname, address.port), 30)
-        if door == "socket":
-            path = f"/chat-ws?session_id={self.session_id}&answers=free"
-            head = f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            head += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-            self.socket.sendall(head.encode())
-            told = message(self.session_id, content, self.message_id).encode()
-            self.socket.sendall(frame(TEXT, told))
-            return
-        asked: dict[str, Any] = {"message": content, "session_id": self.session_id}
-        if door.startswith("/v1"):
-            asked = {"messages": [{"role": "user", "content": content}], "retrieval": False, "stream": door == "/v1"}
-            asked |= {"ignore_eos": True, "max_tokens": max_tokens}
-        path = "/v1/chat/completions" if door.startswith("/v1") else door
-        body = json.dumps(asked).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
-        self.socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-
-    def close(self) -> None:
-        self.socket.close()
-
-
-def frame(kind: int, payload: bytes) -> bytes:
-    """Of a WebSocket, masked with zeros. By hand, since a library's thread would keep the connection open."""
-    size = len(payload)
-    length = struct.pack(">B", 0x80 | size) if size < 126 else struct.pack(">BH", 0x80 | 126, size)
-    return struct.pack(">B", 0x80 | kind) + length + bytes(4) + payload
-
-
-def cancel(client: Client) -> int:
-    told = frame(TEXT, json.dumps({"type": "cancel", "message_id": client.message_id}).encode())
-    at = time.monotonic_ns()
-    client.socket.sendall(told)
-    return at
-
-
-def goodbye(code: int) -> Leave:
-    def leave(client: Client) -> int:
-        told = frame(CLOSE, struct.pack(">H", code))
-        at = time.monotonic_ns()
-        client.socket.sendall(told)
-        return at
-
-    return leave
-
-
-def fin(client: Client) -> int:
-    at = time.monotonic_ns()
-    client.socket.shutdown(socket.SHUT_RDWR)
-    return at
-
-
-def half_close(client: Client) -> int:
-    at = time.monotonic_ns()
-    client.socket.shutdown(socket.SHUT_WR)
-    return at
-
-
-def reset(client: Client) -> int:
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    at = time.monotonic_ns()
-    client.socket.close()
-    return at
-
-
-@dataclass(frozen=True)
-class Kind:
-    door: str
-    leave: Leave
-    resumable: bool = False
-
-
-KINDS = {
-    "cancel frame": Kind("socket", cancel),
-    "SSE closed": Kind("/chat/stream", fin),
-    "SSE reset": Kind("/chat/stream", reset),
-    "SSE half closed": Kind("/chat/stream", half_close),
-    "/v1 stream closed": Kind("/v1", fin),
-    "/v1 without stream closed": Kind("/v1 whole", fin),
-    "/chat closed": Kind("/chat", fin),
-    # By design these go on, for the client to come back.
-    "socket goodbye 1000": Kind("socket", goodbye(1000), True),
-    "socket goodbye 1001 (page closed)": Kind("socket", goodbye(1001), True),
-    "socket FIN": Kind("socket", fin, True),
-    "socket reset": Kind("socket", reset, True),
-    "socket half closed": Kind("socket", half_close, True),
-}
 
 
 @dataclass
