@@ -78,14 +78,13 @@ def test_what_was_given_is_called_and_threads_that_are_stuck_hold_nothing_up() -
     assert (code, said) == (0, "in order\n")
 
 
-@pytest.mark.parametrize("hangs", ["stuck()", "asyncio.run(asyncio.to_thread(stuck))", "os.wait()"])
+@pytest.mark.parametrize("hangs", ["stuck()", "asyncio.run(asyncio.to_thread(stuck))"])
 def test_what_hangs_is_logged_and_left_by_the_clock_with_a_code_of_its_own(hangs: str) -> None:
     code, said = ended(
         "ending.LIMIT = 0.3\n"
         "with Ending() as end:\n"
         "    end.on_signal(lambda: None)\n"
         "    end.last = lambda: print('last')\n"
-        "    child = subprocess.Popen(['sleep', '30'])\n"
         "    up()\n"
         "    try:\n"
         f"        {hangs}\n"
@@ -97,8 +96,7 @@ def test_what_hangs_is_logged_and_left_by_the_clock_with_a_code_of_its_own(hangs
     assert said.startswith("last\nthe server did not end within 0.3 s")
     assert "MainThread: " in said
     assert "never" not in said
-    if "stuck" in hangs:
-        assert "stuck" in said
+    assert "stuck" in said
 
 
 def test_a_second_signal_ends_it_at_once() -> None:

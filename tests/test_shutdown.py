@@ -253,7 +253,7 @@ def test_the_real_server_ends_in_the_middle_of_its_work_and_goes_on_with_it(
     data_dir: Path, starter_models: Path
 ) -> None:
     scene = stops.Scene(start_server(data_dir, starter_models).wait(), random.Random(7))
-    stops.embedding(scene)
+    stops.embedding(scene, 2000)
     stops.prefill(scene)
     stops.parsing(scene)
     scene.listen()

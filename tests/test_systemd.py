@@ -70,7 +70,7 @@ def test_a_server_that_is_killed_is_started_anew_and_all_is_there(data_dir: Path
     scene.upload("pump.md", "# Pump\n\nThe pump weighs 37 kilograms.\n")
     events = ask(scene.server.ws_url, "How much does the pump weigh?", "kept")
     assert events[-1]["type"] == "stream_end"
-    stops.embedding(scene)
+    stops.embedding(scene, 2000)
     scene.server.process.kill()
     again = started.get(timeout=60).wait()
     stopped.set()

@@ -165,7 +165,8 @@ def prefill(scene: Scene) -> None:
 def parsing(scene: Scene) -> None:
     from tests.test_loaders import pdf
 
-    name, pages = f"{scene.random.randrange(1 << 40):x}.pdf", [words(scene, 60).replace("\n", " ") for _ in range(400)]
+    # Many pages with little on them: long to read, and soon embedded.
+    name, pages = f"{scene.random.randrange(1 << 40):x}.pdf", [f"p{number}" for number in range(3000)]
     form = b"--b\r\nContent-Disposition: form-data; name=files; filename=%s\r\n\r\n" % name.encode()
     request = urllib.request.Request(
         scene.server.url + "/documents",
@@ -178,8 +179,8 @@ def parsing(scene: Scene) -> None:
     time.sleep(scene.random.random())
 
 
-def embedding(scene: Scene) -> None:
-    scene.upload(f"{scene.random.randrange(1 << 40):x}.md", words(scene, 8000))
+def embedding(scene: Scene, count: int = 4000) -> None:
+    scene.upload(f"{scene.random.randrange(1 << 40):x}.md", words(scene, count))
     scene.until_job("embedding", 1)
     time.sleep(scene.random.random())
 
@@ -284,7 +285,7 @@ def trial(scene: Scene) -> None:
 
 
 # What the server is to be when the state begins.
-READY: dict[str, State] = {
+READY: dict[str, Callable[..., None]] = {
     each.__name__: each
     for each in (idle, answering, prefill, parsing, embedding, vectors, tidying, stalled, uploading, following)
 }
