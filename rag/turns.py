@@ -83,9 +83,10 @@ class Turns:
             self._leave(asker)
 
     def _leave(self, asker: str) -> None:
-        self._served.remove(asker)
         if self._waiting:
+            # Who leaves has just been served, so others come first.
             turn = in_turns(self._waiting, lambda turn: turn[0], self._served)[0]
             self._waiting.remove(turn)
             self._served.append(turn[0])
             turn[1].set_result(None)
+        self._served.remove(asker)

@@ -32,7 +32,7 @@ from rag.protocol import (
     to_ws,
 )
 
-from . import places, rate
+from . import connections, places, rate
 from .keys import ANSWERS, CLOSING, SOCKETS, STATE
 from .metrics import METRICS
 from .middleware import lang_of
@@ -222,7 +222,7 @@ class Connection:
         except (ConnectionError, TimeoutError):
             # Nobody reads any more. Without the abort a stalled reader would hold the socket open.
             if self.request.transport is not None:
-                self.request.transport.abort()
+                connections.drop(self.request.transport)
         except Exception:
             log.exception("a socket failed")
             await self._close(WSCloseCode.INTERNAL_ERROR)
@@ -270,8 +270,8 @@ async def leave(app: web.Application) -> None:
         await connection.all_told.wait()
         await _say_goodbye(connection)
 
-    connections = app[CONNECTIONS]
-    await asyncio.gather(*map(close, connections))
+    still_open = app[CONNECTIONS]
+    await asyncio.gather(*map(close, still_open))
 
 
 async def close_all(app: web.Application) -> None:
@@ -279,13 +279,13 @@ async def close_all(app: web.Application) -> None:
 
     Answers end with it, read or not.
     """
-    connections = app[CONNECTIONS]
-    await asyncio.gather(*map(_say_goodbye, connections))
-    for connection in connections:
+    still_open = app[CONNECTIONS]
+    await asyncio.gather(*map(_say_goodbye, still_open))
+    for connection in still_open:
         transport = connection.request.transport
         # Of those that take nothing alone: it would take back a goodbye that is on its way.
         if transport is not None and transport.get_write_buffer_size():
-            transport.abort()
+            connections.drop(transport)
     await app[ANSWERS].close()
 
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import socket
+import struct
 from contextlib import suppress
 
 from aiohttp import StreamReader
@@ -47,6 +48,14 @@ def most_connections(max_connections: int) -> int:
         if soft != resource.RLIM_INFINITY:
             return max(16, min(wanted, soft - OTHER_FILES))
     return wanted
+
+
+def drop(transport: asyncio.BaseTransport) -> None:
+    """End a connection at once. What the system still holds for a client that does not take it goes as well."""
+    with suppress(OSError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert isinstance(transport, asyncio.Transport)
+    transport.abort()
 
 
 class Pace:
@@ -117,7 +126,7 @@ class _Watched:
             stuck |= self._in.is_stuck(now, self._transport.is_reading(), moved)
         if stuck:
             log.info("a connection on which nothing moves is closed")
-            self._transport.abort()
+            drop(self._transport)
 
 
 class Watch:

@@ -251,12 +251,13 @@ def stall(server: Server, kind: str, count: int, document: str, patience: float 
     }
 
 
-def stall_all(server: Server, counts: Sequence[int], size: int = 1_000_000) -> Iterator[dict[str, Any]]:
-    upload(server, "long.txt", ("the pump needs oil " * (size // 19 + 1))[:size])
+def stall_all(server: Server, counts: Sequence[int], size: int = 4_000_000) -> Iterator[dict[str, Any]]:
+    # Long to download, and soon indexed.
+    upload(server, "long.html", f"<p>The pump needs oil.</p><!-- {'x' * size} -->")
     server.settle()
     with urllib.request.urlopen(server.url + "/documents", timeout=60) as response:
         rows = json.load(response)["documents"]
-    document = next(str(row["id"]) for row in rows if row["name"] == "long.txt")
+    document = next(str(row["id"]) for row in rows if row["name"] == "long.html")
     # What the first requests load stays.
     for kind in ("socket", "stream", "download"):
         stalled(server, kind, slowly=False, document=document).socket.close()
