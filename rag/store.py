@@ -290,8 +290,8 @@ class LanceStore:
         others = [
             former.matching(column, text, limit, where) for former in self._formers for column, text in asked.items()
         ]
-        found = await self._table.search(asked, vector, limit, where)
-        return found, [row for part in await asyncio.gather(*others) for row in part]
+        found, *parts = await asyncio.gather(self._table.search(asked, vector, limit, where), *others)
+        return found, [row for part in parts for row in part]
 
     # Another embedding model.
 
@@ -313,8 +313,8 @@ class LanceStore:
             if not former.documents:
                 async with self._tidying, self._writing:
                     with _unavailable(self._directory):
+                        # It is not closed: whoever searches it at this moment may end.
                         self._formers.remove(former)
-                        former.table.close()
                         await self._database.drop(former.table.name)
         progress(self._to_move, self._to_move)
 

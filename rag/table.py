@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ from .damage import Damage, set_aside
 from .resident import Resident
 from .types import Vectors
 
+# Of the folder of a table that is being removed.
+DROPPED = ".dropped"
 INDEX_CACHE = 512 << 20
 METADATA_CACHE = 128 << 20
 # What the library caches of versions that are gone stays until its caches are full. They are made anew when they hold
@@ -61,6 +64,12 @@ def _scalar_indexes() -> dict[str, BTree | Bitmap]:
     return {"chunk_id": BTree(), "document_id": BTree(), "source": BTree(), "sha256": BTree(), "type": Bitmap()}
 
 
+def _remove_dropped(directory: Path) -> None:
+    durable.sync(directory)
+    for folder in directory.glob(f"*{DROPPED}"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Database:
     """A directory of tables. `damage`: what was found damaged in those that were opened."""
 
@@ -72,6 +81,7 @@ class Database:
 
     @classmethod
     async def open(cls, directory: Path) -> Database:
+        await asyncio.to_thread(_remove_dropped, directory)
         return cls(directory, *await cls._connect(directory))
 
     @staticmethod
@@ -113,7 +123,10 @@ class Database:
         return table
 
     async def drop(self, name: str) -> None:
-        await self._connection.drop_table(name)
+        """Remove the table whole: a kill on the way leaves all of it or no table."""
+        folder = self._directory / f"{name}.lance"
+        await asyncio.to_thread(folder.rename, folder.with_suffix(DROPPED))
+        await asyncio.to_thread(_remove_dropped, self._directory)
 
     def close(self) -> None:
         self._connection.close()

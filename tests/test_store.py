@@ -608,6 +608,41 @@ async def test_what_changes_during_a_rebuild_is_right_afterwards(tmp_path: Path)
     store.close()
 
 
+async def test_searches_go_on_while_the_old_table_is_dropped(tmp_path: Path) -> None:
+    store = await left_behind(tmp_path, 30)
+
+    async def search() -> list[int]:
+        found = []
+        while store.rebuilding():
+            found.append(len(await store.search("battery 배터리", EMBEDDER.vector("battery"), 50)))
+        return found
+
+    searching = [asyncio.create_task(search()) for _ in range(4)]
+    await store.rebuild(embed)
+    assert {count for counts in await asyncio.gather(*searching) for count in counts} == {30}
+    store.close()
+
+
+async def test_an_old_table_that_was_half_dropped_when_the_server_was_killed_goes_and_disturbs_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await left_behind(tmp_path)
+
+    def die(folder: Path, **_: object) -> None:
+        next(folder.glob("data/*")).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("shutil.rmtree", die)
+        await store.rebuild(embed)
+    store.close()
+    store = await open_store(tmp_path, "new")
+    assert store.rebuilding() is None
+    assert len(await ask(store, "battery")) == 4
+    assert len(list((tmp_path / "index").iterdir())) == 1
+    store.close()
+
+
 async def test_a_rebuild_that_was_cut_off_goes_on(tmp_path: Path) -> None:
     store = await left_behind(tmp_path)
 
