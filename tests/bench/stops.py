@@ -357,7 +357,9 @@ class Stops:
             environ |= {"PIP_NO_CACHE_DIR": "1", "PIP_CONFIG_FILE": os.devnull}
             command = [sys.executable, str(ROOT / "server.py"), "--port", "0"]
             command += ["--data-dir", str(self.folder / "fetching"), "--models-dir", str(empty)]
-            process = subprocess.Popen(command, env=environ, text=True)
+            process = subprocess.Popen(
+                command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+            )
             server = Server(process, self.folder / "fetching")
             index.settimeout(PATIENCE)
             held, _ = index.accept()
