@@ -165,8 +165,9 @@ def prefill(scene: Scene) -> None:
 def parsing(scene: Scene) -> None:
     from tests.test_loaders import pdf
 
-    # Many pages with little on them: long to read, and soon embedded.
-    name, pages = f"{scene.random.randrange(1 << 40):x}.pdf", [f"p{number}" for number in range(3000)]
+    # Many pages with little on them: long to read, and soon embedded. A content that was there before is no document.
+    mark = f"{scene.random.randrange(1 << 40):x}"
+    name, pages = f"{mark}.pdf", [f"p{number} {mark if number == 0 else ''}" for number in range(3000)]
     form = b"--b\r\nContent-Disposition: form-data; name=files; filename=%s\r\n\r\n" % name.encode()
     request = urllib.request.Request(
         scene.server.url + "/documents",
