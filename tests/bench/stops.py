@@ -165,8 +165,9 @@ def prefill(scene: Scene) -> None:
 def parsing(scene: Scene) -> None:
     from tests.test_loaders import pdf
 
-    # Many pages with little on them: long to read, and soon embedded.
-    name, pages = f"{scene.random.randrange(1 << 40):x}.pdf", [f"p{number}" for number in range(3000)]
+    # Many pages with little on them: long to read, and soon embedded. A content that was there before is no document.
+    mark = f"{scene.random.randrange(1 << 40):x}"
+    name, pages = f"{mark}.pdf", [f"p{number} {mark if number == 0 else ''}" for number in range(3000)]
     form = b"--b\r\nContent-Disposition: form-data; name=files; filename=%s\r\n\r\n" % name.encode()
     request = urllib.request.Request(
         scene.server.url + "/documents",
@@ -357,7 +358,9 @@ class Stops:
             environ |= {"PIP_NO_CACHE_DIR": "1", "PIP_CONFIG_FILE": os.devnull}
             command = [sys.executable, str(ROOT / "server.py"), "--port", "0"]
             command += ["--data-dir", str(self.folder / "fetching"), "--models-dir", str(empty)]
-            process = subprocess.Popen(command, env=environ, text=True)
+            process = subprocess.Popen(
+                command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+            )
             server = Server(process, self.folder / "fetching")
             index.settimeout(PATIENCE)
             held, _ = index.accept()
