@@ -6,9 +6,7 @@ from ..office_files import docx, epub, inline_row, opendocument, paragraph, pptx
 from .made import BOOK, SHEET, TEXT, WORD, Files, parts_of, replaced
 
 HEAD = '<?xml version="1.0"?><!DOCTYPE x '
-LAUGHS = (
-    f'{HEAD}[<!ENTITY a0 "laugh">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12)) + "]>"
-)
+LAUGHS = f'{HEAD}[<!ENTITY a0 "laugh">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12)) + "]>"
 QUADRATIC = f'{HEAD}[<!ENTITY a11 "{"a" * 100_000}">]>'
 XXE = f'{HEAD}[<!ENTITY a11 SYSTEM "file:///etc/passwd">]>'
 FETCHED = f'{HEAD}[<!ENTITY % p SYSTEM "http://127.0.0.1:1/x.dtd"> %p;]>'

@@ -104,7 +104,10 @@ def holds_itself() -> bytes:
 def font(more: bytes, *objects: bytes, says: bytes = SAYS) -> bytes:
     """A page in a font that is made for harm."""
     return one_page(
-        stream(says.replace(b"/F ", b"/G ")), b"<< /Type /Font %s >>" % more, *objects, resources=b"/Font << /G 6 0 R >>"
+        stream(says.replace(b"/F ", b"/G ")),
+        b"<< /Type /Font %s >>" % more,
+        *objects,
+        resources=b"/Font << /G 6 0 R >>",
     )
 
 
@@ -162,7 +165,8 @@ FILES: Files = {
         lambda: one_page(
             stream(b"/X Do " + SAYS),
             stream(
-                b"/X Do /X Do", b"/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X 6 0 R >> >>"
+                b"/X Do /X Do",
+                b"/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X 6 0 R >> >>",
             ),
             resources=b"/XObject << /X 6 0 R >>",
         ),
@@ -217,7 +221,9 @@ FILES: Files = {
         "",
     ),
     "letters far away.pdf": (
-        lambda: one_page(stream(b"BT /F 1e9 Tf 1e30 Tc 1e30 TL 1e38 -1e38 Td (te) Tj T* (xt) Tj 1 0 0 1e-30 0 0 Tm ET")),
+        lambda: one_page(
+            stream(b"BT /F 1e9 Tf 1e30 Tc 1e30 TL 1e38 -1e38 Td (te) Tj T* (xt) Tj 1 0 0 1e-30 0 0 Tm ET")
+        ),
         " DOC-006",
     ),
     "table of 2147483647 objects.pdf": (
