@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from rag.chunking import chunk
-from rag.errors import RagError
 from rag.store import LanceStore
 from tests.fakes import HashEmbedder, make_document
 from tests.store_child import check, open_store
@@ -120,17 +119,20 @@ async def test_a_whole_table_is_left_as_it_is(tmp_path: Path, caplog: pytest.Log
     assert caplog.text == ""
 
 
+def parts_of(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*")}
+
+
 async def test_without_any_whole_version_the_table_is_moved_aside_and_nothing_of_it_is_removed(tmp_path: Path) -> None:
     folder = await two_versions(tmp_path)
     manifests = list(folder.glob("_versions/*.manifest"))
     for manifest in manifests:
         empty(manifest)
-    before = {path.relative_to(folder) for path in folder.rglob("*")}
+    before = parts_of(folder)
     store = await open_store(tmp_path)
     assert await store.counts() == (0, 0)
     (damage,) = [each for each in store.damage if each.aside]
-    aside = Path(damage.aside)
-    assert before <= {path.relative_to(aside) for path in aside.rglob("*")}
+    assert before <= parts_of(Path(damage.aside))
     store.close()
 
 
