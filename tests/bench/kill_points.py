@@ -52,7 +52,10 @@ static void count_at(const char *call, int folder, const char *path) {
 }
 #define NEXT(name) ((typeof(&name))dlsym(RTLD_NEXT, #name))
 int rename(const char *a, const char *b) { count("rename", b); return NEXT(rename)(a, b); }
-int renameat(int d, const char *a, int e, const char *b) { count_at("rename", e, b); return NEXT(renameat)(d, a, e, b); }
+int renameat(int d, const char *a, int e, const char *b) {
+    count_at("rename", e, b);
+    return NEXT(renameat)(d, a, e, b);
+}
 int renameat2(int d, const char *a, int e, const char *b, unsigned f) {
     count_at("rename", e, b);
     return NEXT(renameat2)(d, a, e, b, f);
