@@ -62,7 +62,7 @@ async def fill(place: Path, outside: Path) -> dict[str, Any]:
     told["there"] = [(await store.counts())[0] >= 1, len(await sessions.turns("s"))]
     (place / "filler").unlink()
     async with asyncio.timeout(60):
-        while late.state != "stored":
+        while late.state != "stored":  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await sessions.append("s", Turn("n", "And more?", "x" * 500_000))
     await ingester.add_file(source(place, "upload"), "upload.txt", "upload")
