@@ -416,8 +416,10 @@ CATALOGUE: dict[str, Row] = {
             "Whoever runs it can allow others with --allowed-hosts or --allowed-origins.",
         ),
         when=(
-            "Host나 Origin 헤더가 이 서버의 주소도, 허용된 주소도 아닐 때",
-            "The header Host or Origin is neither an address of this server nor an allowed one.",
+            "Host나 Origin 헤더가 이 서버의 주소도, 허용된 주소도 아니거나, 다른 사이트의 페이지가 그림이나 스크립트로 "
+            "불러올 때",
+            "The header Host or Origin is neither an address of this server nor an allowed one, or a page of another "
+            "site fetches it as a picture or a script.",
         ),
         doors=(SOCKET, HTTP),
     ),
