@@ -192,7 +192,7 @@ FIELDS: dict[str, Said] = {
     "Stats.damage": ("시작할 때 손상된 채로 발견된 것", "What was found damaged at the start."),
     "Damage.part": (
         "손상된 것: 색인, 색인에서 사라진 문서, 출처 기록, 감시 폴더 기록, 대화",
-        "What was damaged: the index (and documents that it had lost), a record of places or of folders, conversations.",
+        "What was damaged: index (and documents that it had lost), record of places or of folders, conversations.",
     ),
     "Damage.aside": (
         "손상된 파일을 옮겨 둔 곳. 없으면 빈 문자열",
