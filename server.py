@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load(flags)
         logs.set_up(settings.log_level, settings.log_format)
-        with disk.told(settings.data_dir):
+        # Documents and conversations are for nobody else on this machine.
+        with disk.told(settings.data_dir), _umask(0o077):
             return _run(flags["command"], flags, settings, lang)
     except RagError as error:
         return _complain(error.body(lang))
@@ -65,8 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _complain(body: Mapping[str, Any]) -> int:
     """One clear message; the exit code."""
     lines = [f"{body['error_code']}: {body['message']}", *(f"  - {solution}" for solution in body["solutions"])]
-    print("\n".join(lines), file=sys.stderr)
+    print("\n".join(map(logs.printable, lines)), file=sys.stderr)
     return 1
+
+
+@contextlib.contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    former = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(former)
 
 
 def _with_command(arguments: list[str]) -> list[str]:
@@ -154,7 +164,8 @@ def _models(settings: Settings, lang: Lang) -> Any:
         raise RagError("SETUP-001", files=wanted, directory=str(settings.models_dir), reason="--offline")
     _writable(settings.models_dir)
     say(lang, "fetching", files=", ".join(wanted))
-    with contextlib.closing(Bars()) as bars:
+    # Models hold nothing private, and another user may run the server.
+    with contextlib.closing(Bars()) as bars, _umask(0o022):
         starter.fetch(settings.models_dir, bars.show, kinds=missing)
     return choose_models(settings, names, announce)
 
@@ -366,7 +377,7 @@ async def _documents(settings: Settings, lang: Lang, query: str) -> int:
         return await client.documents(query)
 
     for row in await _here_or_there(settings, lang, here, there):
-        print(f"{row['id']}  {row['passages']:6d}  {row['name']}")
+        print(f"{row['id']}  {row['passages']:6d}  {logs.printable(row['name'])}")
     return 0
 
 

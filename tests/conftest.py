@@ -95,9 +95,10 @@ def start_server(
     arguments: Sequence[str] = (),
     wrap: Sequence[str] = (),
     program: Sequence[str] = PROGRAM,
+    offline: bool = True,
 ) -> Server:
     command = [*wrap, *program, "--port", "0", "--data-dir", str(data_dir)]
-    command += ["--models-dir", str(models_dir), "--offline", *arguments]
+    command += ["--models-dir", str(models_dir), *(["--offline"] if offline else []), *arguments]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ | {"LANG": "C.UTF-8"}

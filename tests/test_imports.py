@@ -91,7 +91,7 @@ ARROWS: dict[str, set[str]] = {
     "evaluation": {"questions", "prompt", "errors"},
     "examiner": {"evaluation", "questions", "replies", "chat", "protocol", "errors", "types"},
     "report": {"evaluation", "errors"},
-    "terminal": {"damage", "errors"},
+    "terminal": {"damage", "errors", "logs"},
     "service": set(RAG) - {"service", "doctor", "ending", "questions", "evaluation", "examiner", "report", "terminal"},
     "doctor": set(RAG) - {"doctor"},
 }
