@@ -203,7 +203,17 @@ def main(loader: str, memory: int, seconds: float) -> None:
 
 # Beginnings of what Python tells before it is done (its "audit events").
 _DEEDS = (
-    *("socket.", "subprocess.", "shutil.", "tempfile.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn"),
+    *(
+        "socket.",
+        "subprocess.",
+        "shutil.",
+        "tempfile.",
+        "os.system",
+        "os.exec",
+        "os.fork",
+        "os.posix_spawn",
+        "os.spawn",
+    ),
     *("os.startfile", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate"),
 )
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from ..errors import RagError
 from ..types import Page
 
-
 # In characters. Far more than the largest books hold; spreadsheets and logs may reach it.
 MAX_TEXT = 64 << 20
 

@@ -4,8 +4,8 @@ usage: python tests/bench/kills.py [--kills N] [--points CALLS] [--first N] [--e
 
 With --kills the server is killed N times at random moments: while it starts, while documents are uploaded, replaced
 and deleted over HTTP, files come and go in a watched folder and conversations go on over /chat-ws, while the index is
-tidied, and while it is rebuilt for another embedding model. With --points a life of its parts is killed before each of
-its calls of these names (see tests/bench/kill_points.py), one after the other; that needs Linux and a C compiler.
+tidied, and while it is rebuilt for another embedding model. With --points an ingestion from the command line is killed
+before each of its calls of these names, one after the other; that needs Linux and a C compiler.
 Prints one line of JSON for each kill; the exit code is 1 if anything was lost or left behind.
 """
 
@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 from models import starter  # noqa: E402
 from rag import durable, jsonfile  # noqa: E402
 from rag.folders import find_files  # noqa: E402
+from tests.bench.kill_points import CALLS, kill_at_points  # noqa: E402
 from tests.bench.told import GONE, Told, call  # noqa: E402
 from tests.conftest import Server, start_server  # noqa: E402
 
@@ -155,7 +156,7 @@ def disturb(server: Server, told: Told, plan: Round) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=0)
-    parser.add_argument("--points", default="", metavar="CALLS", help="such as rename,link or fsync,unlink")
+    parser.add_argument("--points", default="", metavar="CALLS", help=f"of {','.join(CALLS)}")
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--models-dir", type=Path, default=ROOT / "models")
@@ -164,6 +165,10 @@ def main() -> int:
     wrong = 0
     if arguments.kills:
         found = kill_at_random(arguments.kills, arguments.seed, arguments.models_dir)
+        print(json.dumps(found, ensure_ascii=False), flush=True)
+        wrong += len(found["wrong"])
+    if arguments.points:
+        found = kill_at_points(arguments.points, arguments.first, arguments.every, arguments.models_dir)
         print(json.dumps(found, ensure_ascii=False), flush=True)
         wrong += len(found["wrong"])
     return 1 if wrong else 0

@@ -42,7 +42,7 @@ from websockets.sync.client import ClientConnection  # noqa: E402
 from rag import durable, jsonfile  # noqa: E402
 from rag.incoming import document_id  # noqa: E402
 from tests.bench.beside import upload  # noqa: E402
-from tests.bench.kills import call, left_over, text_sha256  # noqa: E402
+from tests.bench.told import call, left_over, text_sha256  # noqa: E402
 from tests.conftest import Server, start_server  # noqa: E402
 from tests.socket_client import LAST, open_socket  # noqa: E402
 

@@ -11,6 +11,7 @@ import zlib
 from ..office_files import inline_row, packed, xlsx
 from .made import BOOK, SHEET, SLIDES, TEXT, WORD, Files, bomb, parts_of, replaced
 
+MANIFEST = "META-INF/manifest.xml"
 _SHEETS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
@@ -71,10 +72,13 @@ def twice(data: bytes, path: str, content: str) -> bytes:
     """The archive with a second part of the same name."""
     buffer = io.BytesIO(data)
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.start_dir  # noqa: B018
         archive.NameToInfo.clear()
         archive.writestr(path, content)
     return buffer.getvalue()
+
+
+def without(data: bytes, path: str) -> bytes:
+    return packed({name: content for name, content in parts_of(data).items() if name != path})
 
 
 def method(data: bytes, number: int) -> bytes:
@@ -95,7 +99,7 @@ FILES: Files = {
     "bomb.odt": (lambda: bomb("Pictures/1.png", 200, TEXT), "DOC-011"),
     "bomb.epub": (lambda: bomb("OEBPS/b.xhtml", 200, BOOK), "DOC-011"),
     "lying.docx": (lambda: lying_bomb("word/media/1.png", 200, WORD), ""),
-    "lying.odt": (lambda: lying_bomb("META-INF/manifest.xml", 200, TEXT), "DOC-005"),
+    "lying.odt": (lambda: lying_bomb(MANIFEST, 200, without(TEXT, MANIFEST)), "DOC-005"),
     "overlapping.docx": (lambda: directory(30_000, 4 << 20), "DOC-011"),
     "overlapping and lying.xlsx": (lambda: directory(30_000, 4 << 20, lies=True), "DOC-005"),
     "1000000 entries.odt": (lambda: directory(1_000_000, 0), "DOC-011"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..office_files import docx, epub, opendocument, packed, pptx, xlsx
-from .made import BOOK, OLE, PNG, SHEET, SLIDES, TEXT, WORD, Files, one_page, plain_pdf, replaced, SAYS, stream
+from .made import BOOK, OLE, PNG, SAYS, SHEET, SLIDES, TEXT, WORD, Files, one_page, plain_pdf, replaced, stream
 
 
 def locked_zip(data: bytes) -> bytes:

@@ -32,9 +32,7 @@ def pdf(*objects: bytes, trailer: bytes = b"") -> bytes:
     start = file.tell()
     file.write(b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1))
     file.writelines(b"%010d 00000 n \n" % place for place in places)
-    file.write(
-        b"trailer << /Size %d /Root 1 0 R %s >>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, trailer, start)
-    )
+    file.write(b"trailer << /Size %d /Root 1 0 R %s >>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, trailer, start))
     return file.getvalue()
 
 

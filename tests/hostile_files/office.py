@@ -6,9 +6,7 @@ from ..office_files import docx, epub, inline_row, opendocument, paragraph, pptx
 from .made import BOOK, SHEET, TEXT, WORD, Files, parts_of, replaced
 
 HEAD = '<?xml version="1.0"?><!DOCTYPE x '
-LAUGHS = (
-    f'{HEAD}[<!ENTITY a0 "laugh">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12)) + "]>"
-)
+LAUGHS = f'{HEAD}[<!ENTITY a0 "laugh">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12)) + "]>"
 QUADRATIC = f'{HEAD}[<!ENTITY a11 "{"a" * 100_000}">]>'
 XXE = f'{HEAD}[<!ENTITY a11 SYSTEM "file:///etc/passwd">]>'
 FETCHED = f'{HEAD}[<!ENTITY % p SYSTEM "http://127.0.0.1:1/x.dtd"> %p;]>'
@@ -120,11 +118,11 @@ FILES: Files = {
         lambda: xlsx({"S": inline_row("a") + '<row r="1048576"><c r="XFD1048576"><v>7</v></c></row>'}),
         "",
     ),
-    "row 999999999999.xlsx": (lambda: xlsx({"S": '<row r="999999999999"><c><v>7</v></c></row>'}), "DOC-005"),
+    "row 999999999999.xlsx": (lambda: xlsx({"S": '<row r="999999999999"><c><v>7</v></c></row>'}), "DOC-009"),
     "column ZZZZZZZ.xlsx": (lambda: xlsx({"S": '<row r="1"><c r="ZZZZZZZ1"><v>7</v></c></row>'}), "DOC-005"),
     "wide rows.xlsx": (
         lambda: xlsx({"S": "".join(f'<row r="{n}"><c r="XFD{n}"><v>7</v></c></row>' for n in range(1, 20_000))}),
-        "DOC-009 DOC-011",
+        " DOC-009",
     ),
     "dimensions.xlsx": (
         lambda: replaced(
@@ -178,8 +176,8 @@ FILES: Files = {
         lambda: opendocument("text", "<text:p>a" + '<text:s text:c="2147483648"/>' * 1000 + "b</text:p>"),
         "",
     ),
-    "20000 chapters.epub": (
-        lambda: epub({f"{n}.xhtml": "<p>text" for n in range(20_000)}),
+    "2000 chapters.epub": (
+        lambda: epub({f"{n}.xhtml": "<p>text" for n in range(2_000)}),
         "",
     ),
     "one chapter 1000000 times.epub": (
