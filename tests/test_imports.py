@@ -83,7 +83,13 @@ ARROWS: dict[str, set[str]] = {
     "examiner": {"evaluation", "questions", "replies", "chat", "protocol", "errors", "types"},
     "report": {"evaluation", "errors"},
     "terminal": {"errors"},
-    "service": set(RAG) - {"service", "doctor", "questions", "evaluation", "examiner", "report", "terminal"},
+    "wheels": {"errors"},
+    # Copied into the bundle, where it stands alone.
+    "installer": set(),
+    "bundle": {"wheels", "installer", "durable", "errors"},
+    "service": set(RAG)
+    - {"service", "doctor", "questions", "evaluation", "examiner", "report", "terminal"}
+    - {"bundle", "installer", "wheels"},
     "doctor": set(RAG) - {"doctor"},
 }
 
