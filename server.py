@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from rag import jsonfile, logs
+from rag import disk, jsonfile, logs
+from rag.ending import Ending, Stopped
 from rag.errors import Lang, RagError, Refused
 from rag.settings import TABLE, Settings, load, others_can_read, terminal_lang
 from rag.terminal import Bars, Total, say, show
@@ -52,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load(flags)
         logs.set_up(settings.log_level, settings.log_format)
-        return _run(flags["command"], flags, settings, lang)
+        # Documents and conversations are for nobody else on this machine.
+        with disk.told(settings.data_dir), _umask(0o077):
+            return _run(flags["command"], flags, settings, lang)
     except RagError as error:
         return _complain(error.body(lang))
     except Refused as refusal:
@@ -64,8 +67,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _complain(body: Mapping[str, Any]) -> int:
     """One clear message; the exit code."""
     lines = [f"{body['error_code']}: {body['message']}", *(f"  - {solution}" for solution in body["solutions"])]
-    print("\n".join(lines), file=sys.stderr)
+    print("\n".join(map(logs.printable, lines)), file=sys.stderr)
     return 1
+
+
+@contextlib.contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    former = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(former)
 
 
 def _with_command(arguments: list[str]) -> list[str]:
@@ -161,7 +173,8 @@ def _models(settings: Settings, lang: Lang) -> Any:
         raise RagError("SETUP-001", files=wanted, directory=str(settings.models_dir), reason="--offline")
     _writable(settings.models_dir)
     say(lang, "fetching", files=", ".join(wanted))
-    with contextlib.closing(Bars()) as bars:
+    # Models hold nothing private, and another user may run the server.
+    with contextlib.closing(Bars()) as bars, _umask(0o022):
         starter.fetch(settings.models_dir, bars.show, kinds=missing)
     return choose_models(settings, names, announce)
 
@@ -233,14 +246,22 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 def _serve(settings: Settings, lang: Lang) -> int:
-    from web import tls
+    with Ending() as ending:
+        with contextlib.suppress(Stopped):
+            _serve_until(ending, settings, lang)
+        ending.leave()
+    return 0
+
+
+def _serve_until(ending: Ending, settings: Settings, lang: Lang) -> None:
+    from web import connections, tls
 
     files = settings.tls()
     context = tls.server_context(*files) if files else None
     _writable(settings.data_dir)
     if settings.api_key_file and others_can_read(settings.api_key_file):
         say(lang, "exposed", file=settings.api_key_file)
-    _allow_files(2 * settings.max_connections + 500)
+    _allow_files(connections.wanted_connections(settings.max_connections) + connections.OTHER_FILES)
     listening = _bind(settings.host, settings.port, to_all=bool(settings.api_key) or settings.insecure_no_auth)
     with _alone(settings):
         models = _models(settings, lang)
@@ -255,13 +276,13 @@ def _serve(settings: Settings, lang: Lang) -> int:
         about = {"url": _url(scheme, local, port), "pid": os.getpid()}
         if files:
             about["certificate"] = tls.first_certificate(files[0])
-        jsonfile.save(record, about)
+        ending.last = lambda: record.unlink(missing_ok=True)
         try:
+            jsonfile.save(record, about)
             app = create_app(settings, VERSION, models=models)
-            serving.run(app, listening, lambda: say(lang, "ready", url=url), ssl_context=context)
+            serving.run(app, listening, lambda: say(lang, "ready", url=url), ending, ssl_context=context)
         finally:
             record.unlink(missing_ok=True)
-    return 0
 
 
 def _url(scheme: str, host: str, port: int) -> str:
@@ -404,7 +425,7 @@ async def _documents(settings: Settings, lang: Lang, query: str) -> int:
         return await client.documents(query)
 
     for row in await _here_or_there(settings, lang, here, there):
-        print(f"{row['id']}  {row['passages']:6d}  {row['name']}")
+        print(f"{row['id']}  {row['passages']:6d}  {logs.printable(row['name'])}")
     return 0
 
 

@@ -466,7 +466,7 @@ async def test_a_request_that_waits_for_a_sequence_is_served_before_those_that_c
     rig = make_rig("1", "2", "3", "4")
     answers = [asyncio.create_task(rig.ask("p"))]
     for _ in range(3):
-        await until(lambda: rig.engine._asked == len(answers))
+        await until(lambda: len(rig.engine._asked) == len(answers))
         answers.append(asyncio.create_task(rig.ask("p")))
     assert sorted([(await answer)[0] for answer in answers]) == list("1234")
 
