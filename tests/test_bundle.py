@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -146,24 +145,3 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         checks.check_target(tmp_path, {"id": "1", "installed_bytes": 0})
     assert refused.value.key == "foreign"
-
-
-@pytest.mark.model
-def test_a_bundle_is_installed_without_a_network_and_answers(starter_models: Path, tmp_path: Path) -> None:
-    unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not allow network namespaces")
-    folder, target, home = tmp_path / "묶음", tmp_path / "설치 폴더", tmp_path / "home"
-    home.mkdir()
-    given = ["--data-dir", str(tmp_path / "data"), "--models-dir", str(starter_models)]
-    command = [sys.executable, str(ROOT / "server.py"), "bundle", str(folder), *given]
-    made = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert made.returncode == 0, made.stdout + made.stderr
-    script = str(ROOT / "tests" / "clients" / "offline_install.py")
-    inside = [unshare, "-rn", sys.executable, script, str(folder), str(target), str(home), "What is RAG Standard?"]
-    done = subprocess.run(inside, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
-    assert result["interfaces"] == ["lo"]
-    assert result["answer"]["sources"]
-    assert not list(home.iterdir())
