@@ -47,15 +47,14 @@ def send(url: str, method: str = "GET", body: bytes | None = None) -> Any:
 def upload(server: Server, name: str, data: bytes) -> str:
     """The id of the job; "" if the server takes no such file."""
     head = f'--hostile-files\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+    body = head.encode() + data + b"\r\n--hostile-files--\r\n"
     try:
-        return str(
-            send(server.url + "/documents", "POST", head.encode() + data + b"\r\n--hostile-files--\r\n")["jobs"][0][
-                "id"
-            ]
-        )
+        return str(send(server.url + "/documents", "POST", body)["jobs"][0]["id"])
     except urllib.error.HTTPError as error:
-        assert json.load(error)["error_code"] in HOSTILE[name][1].split(" "), name
-        return ""
+        code = json.load(error)["error_code"]
+    if code not in HOSTILE[name][1].split(" "):
+        raise AssertionError(f"{name}: {code}")
+    return ""
 
 
 def jobs(server: Server) -> dict[str, dict[str, Any]]:
