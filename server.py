@@ -1,7 +1,7 @@
 """RAG Standard: chat with your own documents, entirely offline, from one process.
 
-Commands: serve (the default), ingest, documents, delete, ask, bench, models, doctor. Every setting is a flag or a RAG_
-variable.
+Commands: serve (the default), ingest, documents, delete, ask, bench, models, bundle, doctor. Every setting is a flag
+or a RAG_ variable.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ COMMANDS = {
     "documents": "list the documents, or those whose names hold a text",
     "delete": "delete documents by the ids that 'documents' shows",
     "bench": "bench answers --questions FILE: how good the answers are",
+    "bundle": "bundle DIR: all that an installation without a network needs",
     "doctor": "say what was found: processor, memory, models, library",
 }
 
@@ -115,6 +116,12 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--questions", required=True, type=Path, metavar="FILE", help="see the guides")
             command.add_argument("--report", type=Path, metavar="DIR", help="default: 'report' in the data directory")
             command.add_argument("--limit", default=0, type=int, metavar="N", help="only the first N questions")
+        if name == "bundle":
+            command.add_argument("folder", type=Path, metavar="DIR", help="made anew")
+            command.add_argument("--portable", action="store_true", help="for other processors than this one's, too")
+            command.add_argument(
+                "--models", nargs="+", type=Path, default=[], metavar="FILE", help="instead of these here"
+            )
     return parser
 
 
@@ -138,6 +145,8 @@ def _run(command: str, flags: dict[str, Any], settings: Settings, lang: Lang) ->
         return asyncio.run(_ask(settings, lang, flags["question"]))
     if command == "bench":
         return _bench(settings, lang, flags)
+    if command == "bundle":
+        return _bundle(settings, lang, flags)
     return _serve(settings, lang)
 
 
@@ -168,6 +177,45 @@ def _models(settings: Settings, lang: Lang) -> Any:
     with contextlib.closing(Bars()) as bars, _umask(0o022):
         starter.fetch(settings.models_dir, bars.show, kinds=missing)
     return choose_models(settings, names, announce)
+
+
+# bundle
+
+
+def _bundle(settings: Settings, lang: Lang, flags: dict[str, Any]) -> int:
+    """Make a bundle with the models given, and those in use here for the kinds that are not among them."""
+    if sys.platform != "linux":
+        raise RagError("BUNDLE-001", reason=sys.platform)
+    from models import starter
+    from rag import bundle, probe
+
+    bundle.check_place(flags["folder"])
+    found = _models(settings, lang)
+    files, verdicts = {}, {}
+    for path in map(Path.absolute, flags["models"]):
+        verdict = probe.trusted(settings, path, lambda file: say(lang, "trying", file=file.name))
+        if verdict.kind == "other":
+            raise RagError("GEN-002", file=path.name, reason="neither chats nor embeds", directory=str(path.parent))
+        files[path], verdicts[verdict.kind] = "", verdict
+    for model in (found.chat, found.embed):
+        if model.verdict.kind not in verdicts:
+            files[model.path], verdicts[model.verdict.kind] = "", model.verdict
+    for each in starter.starters():
+        # Of a starter that is no conversion the content is known.
+        if each.member.endswith(".gguf") and settings.models_dir / each.file in files:
+            files[settings.models_dir / each.file] = each.member_sha256
+    wanted = bundle.Wanted(
+        root=Path(__file__).resolve().parent,
+        version=VERSION,
+        models=list(files.items()),
+        portable=flags["portable"],
+        # A library that was built wrongly for this processor is told by the trial of the models.
+        reuse=all(verdict.extra_bufts for verdict in verdicts.values()),
+    )
+    with contextlib.closing(Bars()) as bars:
+        digest = bundle.make(flags["folder"], wanted, bars.show)
+    say(lang, "bundled", place=flags["folder"].absolute(), digest=digest)
+    return 0
 
 
 # The data directory.

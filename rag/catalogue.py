@@ -637,4 +637,19 @@ CATALOGUE: dict[str, Row] = {
         when=("TLS 인증서나 개인 키를 쓸 수 없을 때", "The TLS certificate or its key cannot be used."),
         doors=(COMMAND,),
     ),
+    "BUNDLE-001": _row(
+        500,
+        "묶음을 만들 수 없습니다: {reason}.",
+        (
+            "비어 있거나 아직 없는 폴더를 지정하고 남은 공간을 확인하세요.",
+            "설치가 온전한지 확인하세요: pip install -r requirements.txt. 묶음은 Linux에서만 만듭니다.",
+        ),
+        "The bundle cannot be made: {reason}.",
+        (
+            "Name a folder that is empty or not there yet, and check the free space.",
+            "Check that the installation is whole: pip install -r requirements.txt. Bundles are made on Linux only.",
+        ),
+        when=("오프라인 설치 묶음을 만들 수 없을 때", "A bundle for machines without a network cannot be made."),
+        doors=(COMMAND,),
+    ),
 }

@@ -130,8 +130,8 @@ def _sections(document: Document) -> Iterator[tuple[int | None, tuple[str, ...],
     for number, start, end in [(page.number, page.start, page.end) for page in document.pages] or whole:
         path: list[tuple[int, str]] = []
         begun, fenced, only_headings = start, False, True
-        position = start
-        for line in _begun_lines(text, start, end) if marked else ():
+        for position, stop in _lines(text, (start, end)) if marked else ():
+            line = text[position : min(stop, position + STEP)]
             fenced ^= bool(_FENCE.match(line))
             heading = _HEADING.match(line) if not fenced else None
             if heading:
@@ -143,7 +143,6 @@ def _sections(document: Document) -> Iterator[tuple[int | None, tuple[str, ...],
                 path = [*(entry for entry in path if entry[0] < level), (level, title)]
             elif line.strip():
                 only_headings = False
-            position += len(line)
         yield number, tuple(title for _, title in path), (begun, end)
 
 
@@ -245,8 +244,8 @@ def _sentences(text: str, span: Span) -> Iterator[Span]:
     """Sentences; a row of a table is one, whatever its cells say."""
     begun = span[0]
     for start, end in _lines(text, span):
-        inside = _trimmed(text, (start, end))
-        if text.find("|", *inside) >= 0 or text.find("\t", *inside) >= 0:
+        tabbed = text.find("\t", start, end) >= 0 and text.find("\t", *_trimmed(text, (start, end))) >= 0
+        if tabbed or text.find("|", start, end) >= 0:
             yield from _sentences_of_prose(text, (begun, start))
             yield start, end
             begun = end
@@ -345,14 +344,6 @@ def _found(pattern: re.Pattern[str], text: str, span: Span) -> Iterator[re.Match
         else:
             place = max(place, sure)
         start = place
-
-
-def _begun_lines(text: str, start: int, end: int) -> Iterator[str]:
-    """The lines; a long one in pieces."""
-    while start < end:
-        stop = text.find("\n", start, min(start + STEP, end)) + 1 or min(start + STEP, end)
-        yield text[start:stop]
-        start = stop
 
 
 def _trimmed(text: str, span: Span) -> Span:

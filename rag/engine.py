@@ -24,7 +24,7 @@ from .drafting import Lookup, Worth
 from .errors import RagError
 from .pieces import Pieces
 from .slots import Slot, choose, common_prefix, share
-from .turns import Crowd, in_turns
+from .turns import Crowd, Rota
 from .types import CancelFlag, Finish, FinishReason, Message, Rows, Sampling, Token, Usage
 
 MAX_WAITING = 64
@@ -187,6 +187,7 @@ class Engine:
         self._outbox: list[tuple[_Request, Token | RagError]] = []
         self._urgent = False
         self._flushed = 0.0
+        self._rota = Rota()
         self._asked = Crowd(MAX_WAITING + context.sequences)
         self._steps = 0
         self._answer_seconds = 0.0
@@ -367,7 +368,7 @@ class Engine:
         idle = sum(not slot.busy for slot in self._slots)
         if idle and self._waiting:
             running = [request.asker for request in self._running]
-            reading += in_turns(self._waiting, lambda request: request.asker, running)[:idle]
+            reading += self._rota.order(self._waiting, lambda request: request.asker, running)[:idle]
         reading.sort(key=lambda request: request.begun)
         if reading:
             # A piece takes longer than a frame.
@@ -402,6 +403,7 @@ class Engine:
         choice = choose(self._slots, request.prompt, cuttable=self._context.cuttable)
         self._waiting.remove(request)
         self._running.append(request)
+        self._rota.serve(request.asker)
         request.started = time.monotonic()
         run = request.forced()
         for one in request.choices:

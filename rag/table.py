@@ -49,6 +49,8 @@ REFINE = 2
 NEAREST = 20
 # The partitions were chosen for a table of another size when it has grown this many times.
 GROWN = 4
+# Rows that are made into a part of a table while other threads wait.
+ROWS_AT_ONCE = 500
 # MiB that the building of a full-text index may take.
 WORDS_MEMORY = 512
 
@@ -175,7 +177,7 @@ class Table:
     async def _to_arrow(self, new: Sequence[dict[str, Any]] | pa.Table) -> pa.Table:
         if isinstance(new, pa.Table):
             return new
-        return await asyncio.to_thread(pa.Table.from_pylist, list(new), schema=await self._table.schema())
+        return await asyncio.to_thread(_in_pieces, new, await self._table.schema())
 
     async def sync(self) -> None:
         """Bring the files that are new since the last call to the disk; the library leaves that to the system."""
@@ -361,6 +363,13 @@ class Table:
 
     async def _index_columns(self) -> set[str]:
         return {column for index in await self._table.list_indices() for column in index.columns}
+
+
+def _in_pieces(new: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """The rows as a table. The library lets no other thread go on before it has made one, so it makes small ones."""
+    starts = range(0, len(new), ROWS_AT_ONCE)
+    pieces = [pa.Table.from_pylist(list(new[start : start + ROWS_AT_ONCE]), schema=schema) for start in starts]
+    return pa.concat_tables([schema.empty_table(), *pieces])
 
 
 def cosines(found: pa.Table, query: Vectors) -> list[float]:

@@ -48,6 +48,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Warning: the file of conversations was damaged; a new one was begun.{aside}",
     ),
     "reported": ("보고서: {files}", "Report: {files}"),
+    "bundled": (
+        "묶음을 만들었습니다: {place}\nSHA256SUMS 파일의 SHA-256: {digest}\n"
+        "옮긴 컴퓨터에서 이 값을 비교한 뒤 'sh install.sh'를 실행하세요.",
+        "The bundle: {place}\nSHA-256 of its file SHA256SUMS: {digest}\n"
+        "Compare that on the other machine, then run 'sh install.sh' there.",
+    ),
 }
 
 

@@ -711,6 +711,11 @@ def no_certificate(folder: Path, held: contextlib.ExitStack) -> list[str]:
     return ["--tls-cert", str(folder / "none.pem"), "--tls-key", str(folder / "none.key")]
 
 
+def place_taken(folder: Path, held: contextlib.ExitStack) -> list[str]:
+    (folder / "file").write_text("")
+    return ["bundle", str(folder)]
+
+
 def bad_model(code: str) -> Callable[[Path, contextlib.ExitStack], list[str]]:
     def arrange(folder: Path, held: contextlib.ExitStack) -> list[str]:
         def trusted(settings: Any, path: Path, announce: Any) -> Any:
@@ -735,6 +740,7 @@ STARTS: dict[str, Callable[[Path, contextlib.ExitStack], list[str]]] = {
     "SETUP-007": server_gone,
     "SETUP-008": lambda folder, held: ["--port", "0", "--host", "0.0.0.0"],
     "SETUP-009": no_certificate,
+    "BUNDLE-001": place_taken,
 }
 
 

@@ -92,7 +92,13 @@ ARROWS: dict[str, set[str]] = {
     "examiner": {"evaluation", "questions", "replies", "chat", "protocol", "errors", "types"},
     "report": {"evaluation", "errors"},
     "terminal": {"damage", "errors", "logs"},
-    "service": set(RAG) - {"service", "doctor", "ending", "questions", "evaluation", "examiner", "report", "terminal"},
+    "wheels": {"errors"},
+    # Copied into the bundle, where it stands alone.
+    "installer": set(),
+    "bundle": {"wheels", "installer", "durable", "errors"},
+    "service": set(RAG)
+    - {"service", "doctor", "ending", "questions", "evaluation", "examiner", "report", "terminal"}
+    - {"bundle", "installer", "wheels"},
     "doctor": set(RAG) - {"doctor"},
 }
 

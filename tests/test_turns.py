@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.turns import Crowd, Turns, in_turns
+from rag.turns import REMEMBERED, Crowd, Rota, Turns, in_turns
 
 from .fakes import until
 
@@ -98,3 +98,30 @@ async def test_who_gives_up_waiting_leaves_the_place_to_the_next() -> None:
 async def _taken(turns: Turns, name: str) -> None:
     async with turns.taken(name):
         pass
+
+
+def test_however_many_wait_for_the_others_each_has_its_turn_where_there_is_one_place() -> None:
+    rota, waiting, served = Rota(), ["a", "b"] * 5 + ["c"], []
+    while waiting:
+        served.append(rota.order(waiting, str)[0])
+        rota.serve(served[-1])
+        waiting.remove(served[-1])
+    assert "".join(served) == "abc" + "ab" * 4
+
+
+def test_who_has_one_question_after_the_other_does_not_come_before_those_who_wait() -> None:
+    rota, served = Rota(), []
+    for _ in range(6):
+        # The two ask again as soon as they are answered.
+        served.append(
+            rota.order(["flood", "flood", *(each for each in ("b", "c") if each != "".join(served[-1:]))], str)[0]
+        )
+        rota.serve(served[-1])
+    assert served.count("flood") == 2
+
+
+def test_only_so_many_last_turns_are_remembered() -> None:
+    rota = Rota()
+    for number in range(2 * REMEMBERED):
+        rota.serve(str(number))
+    assert len(rota._last) == REMEMBERED
