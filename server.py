@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load(flags)
         logs.set_up(settings.log_level, settings.log_format)
-        # Documents and conversations are for nobody else on this machine.
-        with disk.told(settings.data_dir), _umask(0o077):
+        # Documents and conversations are for nobody else on this machine; a bundle is to be handed on.
+        with disk.told(settings.data_dir), _umask(0o022 if flags["command"] == "bundle" else 0o077):
             return _run(flags["command"], flags, settings, lang)
     except RagError as error:
         return _complain(error.body(lang))
