@@ -231,7 +231,8 @@ class LanceStore:
         with _unavailable(self._directory):
             found = await self._table.select(rows.DOCUMENTS, listing.columns(sort))
             left = {each.id: each for former in self._formers for each in former.documents.values()}
-            every = [*found, *map(listing.row_of, left.values())]
+            # One that is just being moved is in both.
+            every = [*(row for row in found if row["chunk_id"] not in left), *map(listing.row_of, left.values())]
             page, total = await asyncio.to_thread(listing.page, every, query, sort, descending, first, most)
             here = [chunk_id for chunk_id in page if chunk_id not in left]
             about = await self._table.select(rows.one_of("chunk_id", here), ["about"]) if here else []
@@ -286,8 +287,8 @@ class LanceStore:
         others = [
             former.matching(column, text, limit, where) for former in self._formers for column, text in asked.items()
         ]
-        found = await self._table.search(asked, vector, limit, where)
-        return found, [row for part in await asyncio.gather(*others) for row in part]
+        found, *parts = await asyncio.gather(self._table.search(asked, vector, limit, where), *others)
+        return found, [row for part in parts for row in part]
 
     # Another embedding model.
 
@@ -309,8 +310,8 @@ class LanceStore:
             if not former.documents:
                 async with self._tidying, self._writing:
                     with _unavailable(self._directory):
+                        # Not closed: a search may still read it, and a closed table makes the library panic.
                         self._formers.remove(former)
-                        former.table.close()
                         await self._database.drop(former.table.name)
         progress(self._to_move, self._to_move)
 

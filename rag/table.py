@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -43,6 +45,8 @@ REFINE = 2
 NEAREST = 20
 # The partitions were chosen for a table of another size when it has grown this many times.
 GROWN = 4
+# Begins the name of what is left of a table that was dropped.
+DROPPED = ".dropped-"
 # MiB that the building of a full-text index may take.
 WORDS_MEMORY = 512
 
@@ -68,6 +72,8 @@ class Database:
 
     @classmethod
     async def open(cls, directory: Path) -> Database:
+        for dropped in await asyncio.to_thread(lambda: list(directory.glob(f"{DROPPED}*"))):
+            await asyncio.to_thread(shutil.rmtree, dropped, ignore_errors=True)
         session = lancedb.Session(index_cache_size_bytes=INDEX_CACHE, metadata_cache_size_bytes=METADATA_CACHE)
         return cls(directory, await lancedb.connect_async(str(directory), session=session))
 
@@ -94,7 +100,15 @@ class Database:
         return table
 
     async def drop(self, name: str) -> None:
-        await self._connection.drop_table(name)
+        """Remove the table: at once for whoever opens the directory, even if a kill comes before its last file."""
+        gone = self._directory / f"{DROPPED}{uuid.uuid4().hex}"
+
+        def remove() -> None:
+            (self._directory / f"{name}.lance").rename(gone)
+            durable.sync(self._directory)
+            shutil.rmtree(gone, ignore_errors=True)
+
+        await asyncio.to_thread(remove)
 
     def close(self) -> None:
         self._connection.close()

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from rag.chunking import chunk
-from rag.errors import RagError
 from rag.store import LanceStore
+from rag.table import DROPPED
 from tests.fakes import HashEmbedder, make_document
 from tests.store_child import check, open_store
 
@@ -120,15 +120,21 @@ async def test_a_whole_table_is_left_as_it_is(tmp_path: Path, caplog: pytest.Log
     assert caplog.text == ""
 
 
-async def test_without_any_whole_version_nothing_is_removed(tmp_path: Path) -> None:
+async def test_without_any_whole_version_all_is_moved_aside_and_nothing_removed(tmp_path: Path) -> None:
     folder = await two_versions(tmp_path)
-    manifests = list(folder.glob("_versions/*.manifest"))
-    for manifest in manifests:
+    before = sorted(path.name for path in folder.rglob("*"))
+    for manifest in folder.glob("_versions/*.manifest"):
         empty(manifest)
-    with pytest.raises(RagError) as caught:
-        await open_store(tmp_path)
-    assert caught.value.code == "SEARCH-003"
-    assert all(manifest.exists() for manifest in manifests)
+    assert await ids(tmp_path) == []
+    (aside,) = tmp_path.glob("*.damaged-*")
+    assert sorted(path.name for path in aside.rglob("*")) == before
+
+
+async def test_a_table_that_was_being_dropped_is_gone(tmp_path: Path) -> None:
+    folder = await two_versions(tmp_path)
+    folder.rename(tmp_path / f"{DROPPED}x")
+    assert await ids(tmp_path) == []
+    assert not list(tmp_path.glob(f"{DROPPED}*"))
 
 
 def test_nothing_that_was_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:
