@@ -235,7 +235,8 @@ class LanceStore:
         with _unavailable(self._directory):
             found = await self._table.select(rows.DOCUMENTS, listing.columns(sort))
             left = {each.id: each for former in self._formers for each in former.documents.values()}
-            every = [*found, *map(listing.row_of, left.values())]
+            # One that is just being moved is in both.
+            every = [*(row for row in found if row["chunk_id"] not in left), *map(listing.row_of, left.values())]
             page, total = await asyncio.to_thread(listing.page, every, query, sort, descending, first, most)
             here = [chunk_id for chunk_id in page if chunk_id not in left]
             about = await self._table.select(rows.one_of("chunk_id", here), ["about"]) if here else []

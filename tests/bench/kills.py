@@ -1,11 +1,11 @@
 """Kills of the real server: is all that was said to be stored there afterwards, whole and found, and nothing else?
 
-usage: python tests/bench/kills.py [--kills N] [--points CALLS] [--first N] [--every N] [--models-dir DIR] [--seed N]
+usage: python tests/bench/kills.py [--kills N] [--seed N] [--points CALLS] [--first N] [--last N] [--every N]
 
 With --kills the server is killed N times at random moments: while it starts, while documents are uploaded, replaced
 and deleted over HTTP, files come and go in a watched folder and conversations go on over /chat-ws, while the index is
-tidied, and while it is rebuilt for another embedding model. With --points an ingestion from the command line is killed
-before each of its calls of these names, one after the other; that needs Linux and a C compiler.
+tidied, and while it is rebuilt for another embedding model. With --points a life of its parts is killed before each of
+its calls of these names (see tests/bench/kill_points.py), one after the other; that needs Linux and a C compiler.
 Prints one line of JSON for each kill; the exit code is 1 if anything was lost or left behind.
 """
 
@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 from models import starter  # noqa: E402
 from rag import durable, jsonfile  # noqa: E402
 from rag.folders import find_files  # noqa: E402
-from tests.bench.kill_points import CALLS, kill_at_points  # noqa: E402
+from tests.bench.kill_points import kill_at_points  # noqa: E402
 from tests.bench.told import GONE, Told, call  # noqa: E402
 from tests.conftest import Server, start_server  # noqa: E402
 
@@ -125,7 +126,9 @@ def looked_at(server: Server, told: Told, everything: bool) -> list[str]:
     except GONE as error:
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.process.wait(5)
-        return [f"{error!r}, the server ended with {server.process.poll()}: {''.join(server.lines)[-3000:]}"]
+        ended = server.process.poll()
+        wrong = [f"{error!r}, the server ended with {ended}: {''.join(server.lines)[-3000:]}"]
+        return wrong if ended is not None else wrong + told.check(server, everything)
 
 
 def disturb(server: Server, told: Told, plan: Round) -> dict[str, Any]:
@@ -156,9 +159,10 @@ def disturb(server: Server, told: Told, plan: Round) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=0)
-    parser.add_argument("--points", default="", metavar="CALLS", help=f"of {','.join(CALLS)}")
+    parser.add_argument("--points", default="", metavar="CALLS", help="of rename,link,remove,sync")
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--last", type=int, default=1 << 30)
     parser.add_argument("--models-dir", type=Path, default=ROOT / "models")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -167,8 +171,14 @@ def main() -> int:
         found = kill_at_random(arguments.kills, arguments.seed, arguments.models_dir)
         print(json.dumps(found, ensure_ascii=False), flush=True)
         wrong += len(found["wrong"])
-    if arguments.points:
-        found = kill_at_points(arguments.points, arguments.first, arguments.every, arguments.models_dir)
+    for calls in filter(None, arguments.points.split(",")):
+        if not sys.platform.startswith("linux") or not shutil.which("cc"):
+            print(json.dumps({"calls": calls, "kills": None, "reason": "needs Linux and a C compiler"}))
+            continue
+        embed = next(arguments.models_dir / model.file for model in starter.starters() if model.kind == "embed")
+        with tempfile.TemporaryDirectory() as folder:
+            reach = (arguments.first, arguments.every, arguments.last)
+            found = kill_at_points(calls, *reach, Path(folder), embed)
         print(json.dumps(found, ensure_ascii=False), flush=True)
         wrong += len(found["wrong"])
     return 1 if wrong else 0
