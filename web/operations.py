@@ -211,7 +211,7 @@ CHATS = (
         ("같은 `session_id`의 질문은 한 대화입니다.", "Questions of one `session_id` are one conversation."),
         (IN_LANG,),
         body=Body({JSON: ChatRequest}, QUESTION),
-        codes=(*ASKED, "SESSION-001"),
+        codes=(*ASKED, "SESSION-001", "SETUP-010"),
     ),
     Operation(
         "POST",
@@ -231,7 +231,7 @@ CHATS = (
         ("연결을 끊으면 답변도 멈춥니다.", "A client that goes away stops the answer."),
         (IN_LANG,),
         body=Body({JSON: ChatRequest}, QUESTION),
-        codes=(*ASKED, "SESSION-001"),
+        codes=(*ASKED, "SESSION-001", "SETUP-010"),
     ),
 )
 
@@ -316,7 +316,7 @@ CONVERSATIONS = (
         ("id가 없으면 서버가 UUID v4를 만듭니다.", "Without an id the server makes a UUID v4."),
         (IN_LANG,),
         body=Body({JSON: sessions.New}, {"session_id": "my-session"}, required=False),
-        codes=("WS-001-INVALID_JSON", INVALID, "SESSION-001", *NOT_READY),
+        codes=("WS-001-INVALID_JSON", INVALID, "SESSION-001", *NOT_READY, "SETUP-010"),
     ),
     Operation(
         "GET",
@@ -487,7 +487,7 @@ INCOMING = (
                 }
             }
         ),
-        codes=(INVALID, *NO_INDEX, "DOC-001", "DOC-002"),
+        codes=(INVALID, *NO_INDEX, "DOC-001", "DOC-002", "SETUP-010"),
     ),
     Operation(
         "GET",

@@ -34,6 +34,7 @@ FAMILIES: dict[str, Said] = {
     "RATE": ("한도", "Limits"),
     "HTTP": ("HTTP", "HTTP"),
     "SETUP": ("시작과 설정", "Start and settings"),
+    "BUNDLE": ("묶음", "Bundles"),
     "BENCH": ("답변 평가", "Measuring answers"),
 }
 # What stands in the place of data.
