@@ -24,11 +24,13 @@ class Scan:
 
 
 def scan(root: Path, without: Collection[Path] = ()) -> Scan:
-    """All files of supported types below the folder, hidden ones left out. Links to folders are not followed. Blocks.
+    """All files of supported types below the folder, hidden ones left out. Blocks.
 
-    `without` names folders that are left out.
+    Links to folders are not followed, nor those to files elsewhere: who may write into a folder that is watched could
+    show with them what only this process may read. `without` names folders that are left out.
     """
     found = Scan()
+    inside = os.path.join(os.path.realpath(root), "")
     left_out = {str(path) for path in without}
     waiting = [str(root)]
     while waiting:
@@ -40,12 +42,16 @@ def scan(root: Path, without: Collection[Path] = ()) -> Scan:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-                    elif is_supported(entry.name) and entry.is_file():
+                    elif is_supported(entry.name) and entry.is_file() and _lies_in(inside, entry):
                         status = entry.stat()
                         found.files[entry.path] = status.st_mtime_ns, status.st_size
         except OSError:
             found.unreadable.append(folder)
     return found
+
+
+def _lies_in(inside: str, entry: os.DirEntry[str]) -> bool:
+    return not entry.is_symlink() or os.path.realpath(entry.path).startswith(inside)
 
 
 def find_files(path: Path) -> Iterator[tuple[str, Path]]:

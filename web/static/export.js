@@ -14,7 +14,37 @@ const offset = (value) => (Number.isInteger(value) ? value : null);
 
 /** Text that Markdown shall show as it is. */
 const plain = (text) => String(text ?? '').replace(/\s+/g, ' ').replace(/[\\`*_[\]<>#|~&]/g, '\\$&');
-const quoted = (text) => String(text ?? '').replace(/^/gm, '> ');
+/** Text in which no program that shows Markdown finds a picture or an element to load. */
+const still = (text) => String(text ?? '').replace(/!(?=\[)/g, '!\\').replace(/<(?=[a-z/!?])/gi, '&lt;');
+const quoted = (text) => still(text).replace(/^/gm, '> ');
+
+const OPENS = /^(`{3,}(?=[^`]*$)|~{3,})/;
+const CLOSES = /^ {0,3}(`{3,}|~{3,})[ \t]*$/;
+/** Programs differ in what is code after one of these. */
+const UNCLEAR = /`{3,}|~{3,}|\$\$/;
+
+/**
+ * An answer as it was written, without what would be loaded when the file is opened. Code keeps its letters, as long as
+ * all programs take it for code.
+ * @param {string} text
+ */
+function stillAnswer(text) {
+  let fence = '';
+  let clear = true;
+  const lines = [];
+  for (const line of text.replace(/\r\n?/g, '\n').split('\n')) {
+    const isCode = fence !== '';
+    if (isCode) {
+      if (CLOSES.exec(line)?.[1].startsWith(fence)) fence = '';
+    } else if (clear && OPENS.test(line)) {
+      fence = OPENS.exec(line)[1];
+    } else {
+      clear &&= !UNCLEAR.test(line);
+    }
+    lines.push(isCode ? line : still(line));
+  }
+  return lines.join('\n');
+}
 
 /**
  * @param {Head} head
@@ -26,7 +56,7 @@ export function toMarkdown(head, turns) {
   for (const { answer, anew } of turns) {
     if (anew) blocks.push(`*${t('context_ended')}*`);
     blocks.push(`## ${t('you')}`, quoted(answer.question), `## ${t('answer')}`);
-    if (answer.text.trim()) blocks.push(answer.text.trim());
+    if (answer.text.trim()) blocks.push(stillAnswer(answer.text.trim()));
     if (answer.error) blocks.push(`*${plain(answer.error.message)}*`);
     else if (answer.phase !== 'done') blocks.push(`*${t(answer.phase === 'stopped' ? 'stopped' : 'interrupted')}*`);
     if (answer.sources?.length) {
