@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import ssl
 import subprocess
@@ -152,13 +153,27 @@ def sliding_model(llama_files: vocabularies.LlamaFiles, tmp_path_factory: pytest
 
 
 @pytest.fixture(scope="session")
-def server(starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def first_start(starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a server that has read the guides and has stopped. Not to be written to."""
+    data_dir = tmp_path_factory.mktemp("first") / "data"
+    running = start_server(data_dir, starter_models).wait()
+    running.settle()
+    assert running.stop() == 0
+    return data_dir
+
+
+@pytest.fixture
+def data_dir(first_start: Path, tmp_path: Path) -> Path:
+    """A data directory that knows the guides and the models, so that a server starts in seconds."""
+    return Path(shutil.copytree(first_start, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def server(first_start: Path, starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server with the guides as its documents."""
-    running = start_server(
-        tmp_path_factory.mktemp("data"),
-        starter_models,
-        ["--max-tokens", "96", "--log-format", "json", "--log-level", "debug"],
-    ).wait()
+    data_dir = Path(shutil.copytree(first_start, tmp_path_factory.mktemp("server") / "data"))
+    arguments = ["--max-tokens", "96", "--log-format", "json", "--log-level", "debug"]
+    running = start_server(data_dir, starter_models, arguments).wait()
     running.settle()
     yield running
     running.stop()

@@ -318,17 +318,16 @@ def test_a_frame_over_256_kib_closes_with_1009(server: Server) -> None:
     assert closed.value.rcvd.code == 1009
 
 
-def test_a_session_remembers_its_turns_across_a_restart(starter_models: Path, tmp_path: Path) -> None:
+def test_a_session_remembers_its_turns_across_a_restart(starter_models: Path, data_dir: Path) -> None:
     def prompt_tokens(server: Server, session_id: str) -> int:
         end = ask(server.ws_url, QUESTIONS["en"], session_id, "&answers=free")[-1]
         return int(end["usage"]["prompt_tokens"])
 
-    first = start_server(tmp_path, starter_models, ["--max-tokens", "24"]).wait()
-    first.settle()
+    first = start_server(data_dir, starter_models, ["--max-tokens", "24"]).wait()
     alone = prompt_tokens(first, "kept")
     with_history = prompt_tokens(first, "kept")
     assert first.stop() == 0
-    second = start_server(tmp_path, starter_models, ["--max-tokens", "24"]).wait()
+    second = start_server(data_dir, starter_models, ["--max-tokens", "24"]).wait()
     after_restart = prompt_tokens(second, "kept")
     another = prompt_tokens(second, "another")
     assert second.stop() == 0
@@ -336,8 +335,8 @@ def test_a_session_remembers_its_turns_across_a_restart(starter_models: Path, tm
     assert another == alone
 
 
-def test_the_server_says_goodbye_with_1001(starter_models: Path, tmp_path: Path) -> None:
-    server = start_server(tmp_path, starter_models).wait()
+def test_the_server_says_goodbye_with_1001(starter_models: Path, data_dir: Path) -> None:
+    server = start_server(data_dir, starter_models).wait()
     with open_socket(server.ws_url) as socket:
         assert server.stop() == 0
         with pytest.raises(ConnectionClosed) as closed:
