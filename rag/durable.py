@@ -6,8 +6,12 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from pathlib import Path
+
+# Seconds after which a half-made file belongs to nobody.
+OLD = 3600.0
 
 
 def sync(path: Path) -> None:
@@ -19,6 +23,39 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder and those above it, where they are missing; their names are on the disk when it returns."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Make the file hold this, synced: whole or not at all."""
+    temporary = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        temporary.write_bytes(content)
+        move(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def move(source: Path, target: Path) -> None:
+    """Put a finished file in its place, synced, over what was there. Both are in one folder."""
+    sync(source)
+    os.replace(source, target)
+    sync(target.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a kill has left of `write`, unless somebody may be at it."""
+    for path in folder.glob("." + "[0-9a-f]" * 32):
+        with contextlib.suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime > OLD:
+                path.unlink()
 
 
 def place(source: Path, target: Path) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from . import durable, loaders
+from . import disk, durable, loaders
 from .errors import Lang, RagError
 
 State = Literal["queued", "parsing", "embedding", "storing", "stored", "failed", "cancelled"]
@@ -110,7 +110,7 @@ class Incoming:
     def prepare(self, name: str, origin: str = "", instead_of: str = "") -> Job:
         """A job with a folder for its content, which the caller writes to `job.content`, then calls `submit`.
 
-        Raises `RagError` DOC-001 if the type is not supported.
+        Raises `RagError` DOC-001 if the type is not supported, SETUP-010 or SETUP-003 if the disk takes nothing.
         """
         name = readable(name)
         if loaders.suffix(name) not in loaders.SUPPORTED:
@@ -118,7 +118,9 @@ class Incoming:
         # Ids sort by time, so that a restart keeps the order.
         job_id = f"{time.time_ns():016x}{uuid.uuid4().hex[:16]}"
         folder = self.folder / f".{job_id}"
-        folder.mkdir(parents=True)
+        with disk.told(self.folder):
+            durable.make_folder(self.folder)
+            folder.mkdir()
         return Job(job_id, name, origin or name, folder, instead_of)
 
     def check_size(self, job: Job, size: int) -> None:
@@ -127,13 +129,17 @@ class Incoming:
             raise RagError("DOC-002", file=job.name, limit=self.max_bytes >> 20)
 
     def submit(self, job: Job) -> None:
-        """Accept the job: it is on disk when this returns, and a restart takes it up."""
-        self.describe(job)
-        job.size = job.content.stat().st_size
-        durable.sync(job.content)
-        durable.sync(job.folder)
-        job.folder = job.folder.rename(self.folder / job.id)
-        durable.sync(self.folder)
+        """Accept the job: it is on disk when this returns, and a restart takes it up.
+
+        Raises `RagError` SETUP-010 or SETUP-003 if the disk does not take it.
+        """
+        with disk.told(self.folder):
+            self.describe(job)
+            job.size = job.content.stat().st_size
+            durable.sync(job.content)
+            durable.sync(job.folder)
+            job.folder = job.folder.rename(self.folder / job.id)
+            durable.sync(self.folder)
 
     @staticmethod
     def describe(job: Job) -> None:
@@ -144,7 +150,7 @@ class Incoming:
         written.replace(job.folder / "about.json")
 
     def copy(self, path: Path, name: str, origin: str) -> Job:
-        """Accept a copy of a local file. Raises `RagError` DOC-001, DOC-002 or DOC-008."""
+        """Accept a copy of a local file. Raises `RagError` DOC-001, DOC-002, DOC-008, SETUP-003 or SETUP-010."""
         job = self.prepare(name, origin)
         try:
             self.check_size(job, path.stat().st_size)
@@ -152,28 +158,34 @@ class Incoming:
             self.submit(job)
         except (OSError, RagError) as error:
             self.discard(job)
-            raise error if isinstance(error, RagError) else RagError("DOC-008", file=str(path)) from error
+            raise disk.refusal(error, self.folder) or (
+                error if isinstance(error, RagError) else RagError("DOC-008", file=str(path))
+            ) from error
         return job
 
     def link(self, path: Path, name: str, origin: str, instead_of: str) -> Job:
         """Accept a file that is never written to again."""
         job = self.prepare(name, origin, instead_of)
-        durable.place(path, job.content)
+        with disk.told(self.folder):
+            durable.place(path, job.content)
         self.submit(job)
         return job
 
     @staticmethod
     def discard(*jobs: Job) -> None:
-        """Remove what the jobs have on disk. A kill in between leaves nothing that a restart would take up."""
+        """Remove what the jobs have on disk. A kill or a power cut leaves nothing that a restart would take up."""
         for job in jobs:
-            gone = job.folder.with_name(f".{job.id}")
             with contextlib.suppress(OSError):
-                job.folder = job.folder.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
+                job.folder = job.folder.rename(job.folder.with_name(f".{job.id}"))
+        for parent in {job.folder.parent for job in jobs}:
+            with contextlib.suppress(OSError):
+                durable.sync(parent)
+        for job in jobs:
+            shutil.rmtree(job.folder, ignore_errors=True)
 
     def left_behind(self) -> list[Job]:
         """The jobs that an earlier process has accepted, in their order. What was never accepted is removed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(self.folder)
         jobs = []
         for folder in sorted(self.folder.iterdir()):
             try:

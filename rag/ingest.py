@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,8 +20,9 @@ from typing import Protocol
 
 import numpy as np
 
-from . import durable, loaders
+from . import disk, durable, loaders
 from .chunking import chunk, in_context
+from .damage import Damage
 from .errors import RagError
 from .incoming import ENDED, Incoming, Job, State, document_id
 from .library import Library, Ready
@@ -38,6 +39,10 @@ SMALL = 1 << 20
 # Seconds from one commit to the next while there is more to come, unless so many passages are ready.
 BETWEEN_COMMITS = 1.0
 READY_PASSAGES = 1000
+# Seconds until what the disk has refused is tried again, at first and at most; bytes that have to be free for it.
+AGAIN, LATEST_AGAIN = 5.0, 300.0
+ROOM = 4 << 20
+RETRIED = disk.REFUSALS | {"SEARCH-003"}
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +66,12 @@ class Ingester:
         folder: Path,
         max_bytes: int,
         small_parser: FileParser | None = None,
+        damage: Sequence[Damage] = (),
     ) -> None:
-        """Keep all in `folder`. With a parser of their own, small files do not wait for a large one to be parsed."""
+        """Keep all in `folder`. With a parser of their own, small files do not wait for a large one to be parsed.
+
+        `damage`: what was found damaged so far; after the start with what was found beside it.
+        """
         self.incoming = Incoming(folder / "incoming", max_bytes)
         self._library = Library(store, self.incoming, folder, self.enqueue)
         self.originals = self._library.originals
@@ -84,15 +93,21 @@ class Ingester:
         self.embedded = 0
         self.ends: Counter[State] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
+        # What failed for no fault of the file. What the disk has refused is tried again once it takes it.
+        self._refused: dict[str, Job] = {}
+        self._turned_away = asyncio.Event()
+        self.damage = list(damage)
         self._idle.set()
 
     async def start(self) -> None:
         """Raises `RagError` SEARCH-003."""
-        await self._library.sweep()
-        for job in await asyncio.to_thread(self.incoming.left_behind):
+        left = await asyncio.to_thread(self.incoming.left_behind)
+        self.damage = await self._library.reconcile(left, self.damage)
+        for job in left:
             self.enqueue(job)
         work = [self._work(small) for small in [False] * OPEN_JOBS + [True] * OPEN_SMALL_JOBS]
-        self._tasks = [asyncio.create_task(each, name="ingest") for each in (*work, self._store_ready())]
+        every = (*work, self._store_ready(), self._try_again())
+        self._tasks = [asyncio.create_task(each, name="ingest") for each in every]
 
     async def close(self) -> None:
         """Stop. Jobs that have not ended go on at the next start."""
@@ -140,7 +155,10 @@ class Ingester:
 
     async def cancel(self, job: Job) -> None:
         """End a job; nothing of it is left. One that is just being stored is stored."""
-        if self._waiting.pop(job.id, None) or self._ready.pop(job.id, None):
+        if self._refused.pop(job.id, None):
+            self._forget_end(job)
+            await self._conclude({job: asyncio.CancelledError()})
+        elif self._waiting.pop(job.id, None) or self._ready.pop(job.id, None):
             await self._conclude({job: asyncio.CancelledError()})
         elif job.id in self._open:
             _, task = self._open[job.id]
@@ -173,7 +191,7 @@ class Ingester:
 
     async def _cancel_all(self, document: str) -> set[str]:
         """Cancel what would bring the document back. The documents that were to be relieved by it."""
-        coming = [*self._waiting.values(), *self.working()]
+        coming = [*self._refused.values(), *self._waiting.values(), *self.working()]
         jobs = [job for job in coming if document in (document_id(job.origin), job.instead_of)]
         for job in jobs:
             await self.cancel(job)
@@ -273,8 +291,10 @@ class Ingester:
     async def _conclude(self, ended: Mapping[Job, BaseException | None]) -> None:
         """End jobs, those with an error as failed or cancelled."""
         states = {job: self._judge(job, error) for job, error in ended.items()}
-        # What failed for no fault of the file, such as a full disk, is tried again at the next start.
-        done = [job for job in ended if job.error is None or job.error.code.startswith("DOC-")]
+        # What failed for no fault of the file, such as a full disk, is tried again, at the latest at the next start.
+        done = {job for job in ended if job.error is None or job.error.code.startswith("DOC-")}
+        self._refused |= {job.id: job for job in ended if job not in done}
+        done |= self._outdated(job for job, state in states.items() if state == "stored")
         await asyncio.to_thread(self.incoming.discard, *done)
         for job, state in states.items():
             self._open.pop(job.id, None)
@@ -285,15 +305,56 @@ class Ingester:
             del self._jobs[self._ended.popleft()]
         for event in (self._arrived, self._stirred, self._room):
             event.set()
+        if self._refused:
+            self._turned_away.set()
         if not self._open and not self._waiting:
             self._idle.set()
 
-    @staticmethod
-    def _judge(job: Job, error: BaseException | None) -> State:
+    def _outdated(self, stored: Iterable[Job]) -> set[Job]:
+        """Take out the refused jobs in whose place a later file is stored."""
+        latest = {document_id(job.origin): job.id for job in stored}
+        found = {job for job in self._refused.values() if job.id < latest.get(document_id(job.origin), "")}
+        for job in found:
+            del self._refused[job.id]
+        return found
+
+    async def _try_again(self) -> None:
+        """Put what the disk has refused into the queue again once it takes it, after longer and longer pauses."""
+        pause = AGAIN
+        while True:
+            await self._turned_away.wait()
+            await asyncio.sleep(pause)
+            busy = {document_id(job.origin) for job in (*self._waiting.values(), *self.working())}
+            refused = [job for _, job in sorted(self._refused.items()) if job.error and job.error.code in RETRIED]
+            jobs = [job for job in refused if document_id(job.origin) not in busy]
+            room = ROOM + 2 * sum(job.size for job in jobs)
+            there_is_room = await asyncio.to_thread(disk.takes, self.incoming.folder, room)
+            if jobs and there_is_room:
+                pause = min(2 * pause, LATEST_AGAIN)
+                for job in jobs:
+                    if self._refused.pop(job.id, None):
+                        self._forget_end(job)
+                        job.error = None
+                        job.move("queued")
+                        self.enqueue(job)
+            elif not refused:
+                self._turned_away.clear()
+                pause = AGAIN
+
+    def _forget_end(self, job: Job) -> None:
+        """It failed, and is not at its end yet."""
+        with suppress(ValueError):
+            self._ended.remove(job.id)
+
+    def _judge(self, job: Job, error: BaseException | None) -> State:
         if isinstance(error, asyncio.CancelledError):
+            job.error = None
             # Too late where it has a document already.
             return "stored" if job.document_id else "cancelled"
-        if isinstance(error, RagError):
+        job.error = None
+        if refused := disk.refusal(error, self.incoming.folder.parent):
+            job.error = refused
+        elif isinstance(error, RagError):
             job.error = error
         elif error is not None:
             log.error("ingesting %s failed", job.name, exc_info=error)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from . import durable
 
 
 def load(path: Path) -> dict[str, Any]:
     """What the file holds; nothing if it is missing or damaged."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 
 
 def save(path: Path, data: dict[str, Any]) -> None:
-    """Write the file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(temporary, path)
+    """Write the file whole or not at all; it is on the disk when this returns."""
+    durable.make_folder(path.parent)
+    durable.write(path, json.dumps(data, indent=1, ensure_ascii=False).encode())

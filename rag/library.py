@@ -8,18 +8,24 @@ that.
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from . import durable
+from .damage import Damage
 from .incoming import Incoming, Job, document_id
 from .originals import Originals
 from .origins import Origins
 from .types import Document, Embedded, Store
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +48,51 @@ class Library:
         self._enqueue = enqueue
         self._writing = asyncio.Lock()
 
-    async def sweep(self) -> None:
-        """Remove originals that no document names. Raises `RagError` SEARCH-003."""
-        named = await self._store.contents()
-        await asyncio.to_thread(self.originals.sweep, named)
+    async def reconcile(self, coming: Collection[Job], found: Sequence[Damage]) -> list[Damage]:
+        """Make documents, places and originals fit together again. Before any job is worked on; `coming` are those
+        that an earlier process has accepted, `found` is what was found damaged so far. What was found in the end.
+        Raises `RagError` SEARCH-003.
+
+        A document whose original and place are known, but which the index does not hold, was lost with a damaged
+        version: it is put into the queue. A kill leaves no such document, as its job is still there. What was deleted,
+        and has come back with an older version, is deleted again. What belongs to nothing is removed, unless something
+        was damaged: then it is moved aside.
+        """
+        damage = list(found)
+        if self._origins.aside:
+            damage.append(Damage("places", str(self._origins.aside)))
+            await self._find_places()
+        for document in await asyncio.to_thread(self._origins.deleted):
+            await self._store.delete(document)
+        await asyncio.to_thread(self._origins.forget_deleted)
+        named, kept = await self._store.contents(), await asyncio.to_thread(self.originals.names)
+        lost = await asyncio.to_thread(self._lost, kept - named, {job.origin for job in coming})
+        for sha256, (origin, name) in lost.items():
+            log.warning("%s is indexed anew: the index had lost it", name)
+            self._enqueue(await asyncio.to_thread(self._incoming.link, self.originals.path(sha256), name, origin, ""))
+        if lost:
+            damage.append(Damage("documents", count=len(lost)))
+        if not damage:
+            await asyncio.to_thread(self.originals.sweep, named)
+        elif aside := await asyncio.to_thread(self.originals.set_aside, named | lost.keys()):
+            log.warning("files that belong to no known document are now in %s", aside)
+        return damage
+
+    def _lost(self, unnamed: Collection[str], coming: Collection[str]) -> dict[str, tuple[str, str]]:
+        """(origin, name) of the contents that no document has, but a place does, unless more comes from there."""
+        lost = {}
+        for sha256 in sorted(unnamed):
+            places = self._origins.places(sha256)
+            expected = any(origin in coming for origin, _ in places)
+            if places and not expected and durable.sha256_of(self.originals.path(sha256)) == sha256:
+                lost[sha256] = places[0]
+        return lost
+
+    async def _find_places(self) -> None:
+        """Note the places that the documents themselves tell: those whose place is their name."""
+        documents, _ = await self._store.list_documents(most=sys.maxsize)
+        places = [(each.source, each.source, each.sha256) for each in documents if document_id(each.source) == each.id]
+        await asyncio.to_thread(self._origins.put, *places)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._origins.close)
@@ -117,7 +164,7 @@ class Library:
             with _noted(errors, job):
                 self.originals.keep(job.sha256, job.content)
                 places.append((job.origin, job.name, job.sha256))
-        self._origins.put(*places)
+        self._origins.put(*places, documents=[each.new.document.id for each in group])
 
     async def _commit(self, group: Sequence[Ready], errors: dict[str, Exception]) -> None:
         """All or, if that fails, each by itself: what is wrong with one is no reason to refuse the others."""
@@ -191,6 +238,7 @@ class Library:
                 await self._delete(old)
 
     async def _delete(self, document: Document) -> None:
+        await asyncio.to_thread(self._origins.note_deleted, document.id)
         await self._store.delete(document.id)
         await self._drop(document.sha256)
 

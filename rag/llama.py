@@ -25,6 +25,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import llama_cpp as lib
 import numpy as np
 
+from . import durable
 from .errors import RagError
 from .template import ChatTemplate
 from .types import Message, Rows, Sampling, Vectors
@@ -102,7 +103,7 @@ def reencode(source: Path, target: Path, threads: int) -> bool:
     log_lines()
     code = lib.llama_model_quantize(str(source).encode(), str(beside).encode(), params)
     if code == 0:
-        beside.replace(target)
+        durable.move(beside, target)
     beside.unlink(missing_ok=True)
     return bool(code == 0)
 

@@ -6,36 +6,41 @@ gone, the content stays for the others.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+
+from .sqlite import open_database
 
 
 class Origins:
-    """A small database. All methods block for a moment; they may be called from any thread."""
+    """A small database. All methods block for a moment; they may be called from any thread.
+
+    `aside`: where a damaged file was moved to; the places that it held are then no longer known.
+    """
 
     def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(file, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database, self.aside = open_database(file, "FULL")
         # A path of Linux may be no Unicode, hence its bytes.
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS origins (origin BLOB PRIMARY KEY, name TEXT, sha256 TEXT) WITHOUT ROWID"
         )
         self._database.execute("CREATE INDEX IF NOT EXISTS contents ON origins (sha256)")
+        self._database.execute("CREATE TABLE IF NOT EXISTS deleted (document TEXT PRIMARY KEY) WITHOUT ROWID")
         self._database.commit()
 
     def close(self) -> None:
         with self._lock:
             self._database.close()
 
-    def put(self, *places: tuple[str, str, str]) -> None:
-        """Places (origin, name, SHA-256) that hold this content now, whatever they held before."""
+    def put(self, *places: tuple[str, str, str], documents: Sequence[str] = ()) -> None:
+        """Places (origin, name, SHA-256) that hold this content now, whatever they held before. The documents of these
+        ids are no longer deleted ones."""
         rows = [(_bytes(origin), name, sha256) for origin, name, sha256 in places]
         with self._lock, self._database:
             self._database.executemany("REPLACE INTO origins VALUES (?, ?, ?)", rows)
+            self._database.executemany("DELETE FROM deleted WHERE document = ?", [(id,) for id in documents])
 
     def places(self, sha256: str) -> list[tuple[str, str]]:
         """(origin, name) of all places that hold the content, sorted."""
@@ -44,6 +49,20 @@ class Origins:
                 "SELECT origin, name FROM origins WHERE sha256 = ? ORDER BY origin", (sha256,)
             ).fetchall()
         return [(origin.decode("utf-8", "surrogateescape"), name) for origin, name in found]
+
+    def note_deleted(self, document: str) -> None:
+        """The document is to go. An older version of the index, taken up after a power cut, may bring it back."""
+        with self._lock, self._database:
+            self._database.execute("REPLACE INTO deleted VALUES (?)", (document,))
+
+    def deleted(self) -> list[str]:
+        """The ids that were noted since `forget_deleted`."""
+        with self._lock:
+            return [str(row[0]) for row in self._database.execute("SELECT document FROM deleted")]
+
+    def forget_deleted(self) -> None:
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM deleted")
 
     def remove(self, origin: str) -> None:
         with self._lock, self._database:

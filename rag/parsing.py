@@ -24,7 +24,7 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from . import logs
+from . import logs, orphan
 from .errors import RagError
 from .loaders import MAX_TEXT, Loaded
 from .types import Page
@@ -298,4 +298,5 @@ else:
 
 
 if __name__ == "__main__":
+    orphan.end_with_parent()
     main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

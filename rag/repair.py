@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def repair(folder: Path) -> list[str]:
     """Remove the newest versions while they are damaged, and what was never finished; the versions' files. Blocks.
 
-    Leaves everything as it is if no version is whole: somebody may still want to look at it.
+    Leaves everything as it is if no version is whole: see `is_lost`.
     """
     parts = [file for part in ("data", "_deletions") for file in _files(folder / part)]
     for file in parts:
@@ -45,6 +45,15 @@ def repair(folder: Path) -> list[str]:
             return [file.name for file in removed]
         removed.append(manifest)
     return []
+
+
+def is_lost(folder: Path) -> bool:
+    """Whether there are versions, but after a `repair` the newest is still not whole, and so none is. Blocks."""
+    manifests = sorted(file for file in _files(folder / "_versions") if file.suffix == ".manifest")
+    if not manifests:
+        return folder.is_dir() and any((folder / "data").glob("*"))
+    damaged = [file.name for part in ("data", "_deletions") for file in _files(folder / part) if not is_whole(file)]
+    return not is_whole(manifests[0]) or _names(manifests[0], folder, damaged)
 
 
 def damaged_indexes(folder: Path) -> set[str]:

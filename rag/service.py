@@ -15,6 +15,7 @@ from pathlib import Path
 from . import durable, jsonfile, llama, probe
 from .chat import Chat
 from .chunking import chunk
+from .damage import Damage
 from .embedder import GgufEmbedder
 from .engine import Engine, Pace
 from .errors import RagError
@@ -108,6 +109,7 @@ async def open_index(settings: Settings, embed: Chosen, progress: Progress) -> A
     If the store was made for another embedding model, all documents are embedded anew in the background; `progress`
     is told (documents done, documents in total).
     """
+    await asyncio.to_thread(durable.sweep, settings.data_dir)
     model = await asyncio.to_thread(llama.Model, embed.path, extra_bufts=embed.verdict.extra_bufts)
     embedder = await asyncio.to_thread(GgufEmbedder, model, threads=probe.threads_of(settings))
     try:
@@ -118,7 +120,7 @@ async def open_index(settings: Settings, embed: Chosen, progress: Progress) -> A
         memory = min(2 << 30, max(512 << 20, probe.Machine.look().memory // 8))
         parser, small_parser = Parser(memory=memory), Parser(memory=memory)
         limit = settings.max_upload << 20
-        ingester = Ingester(store, embedder, parser, settings.data_dir, limit, small_parser)
+        ingester = Ingester(store, embedder, parser, settings.data_dir, limit, small_parser, store.damage)
         background = [store.keep_house(ingester.is_busy), _rebuild(store, embedder, progress)]
         tasks = [asyncio.create_task(work, name="index") for work in background]
         try:
@@ -142,17 +144,22 @@ def _fingerprint(path: Path, model: llama.Model) -> str:
 
 
 @asynccontextmanager
-async def watching(settings: Settings, index: Index) -> AsyncIterator[None]:
-    """Keep up with the watched folders, if there are any."""
+async def watching(settings: Settings, index: Index) -> AsyncIterator[list[Damage]]:
+    """Keep up with the watched folders, if there are any. What was found damaged."""
     roots = settings.watched()
     if not roots:
-        yield
+        yield []
         return
     folder = settings.data_dir
-    watcher = Watcher(index.ingester, roots, folder / "watch.sqlite", settings.watch_seconds, without=[folder])
+    memory = folder / "watch.sqlite"
+    if any(each.part == "places" for each in index.ingester.damage):
+        # All files are taken anew, which tells their places.
+        for file in (memory, *folder.glob(f"{memory.name}-*")):
+            await asyncio.to_thread(file.unlink, missing_ok=True)
+    watcher = Watcher(index.ingester, roots, memory, settings.watch_seconds, without=[folder])
     await watcher.start()
     try:
-        yield
+        yield watcher.damage
     finally:
         await watcher.close()
 

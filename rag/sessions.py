@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from . import disk
+from .damage import Damage
 from .errors import RagError
+from .sqlite import open_database
 from .types import Turn
 
 T = TypeVar("T")
@@ -48,7 +51,8 @@ class Sessions:
 
     `life`: seconds from the last use of one until it is forgotten.
 
-    Raises `RagError` SETUP-003 if the file cannot be opened.
+    `damage`: what was found damaged, and moved aside. Raises `RagError` SETUP-003 or SETUP-010 if the file cannot be
+    opened; so do all methods that write, if the disk takes nothing.
     """
 
     def __init__(self, path: Path, minutes: float, clock: Callable[[], float]) -> None:
@@ -56,17 +60,18 @@ class Sessions:
         self._clock = clock
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="sessions")
+        self._folder = path.parent
         try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
+            self._db, aside = open_database(path, "FULL", isolation_level=None)
+            self.damage = [Damage("conversations", str(aside))] if aside else []
             self._db.execute("PRAGMA secure_delete = ON")
             self._db.executescript(SCHEMA)
             # A file of version 0.1.0.
             if "asked" not in {row[1] for row in self._db.execute("PRAGMA table_info(turns)")}:
                 self._db.execute("ALTER TABLE turns ADD COLUMN asked TEXT NOT NULL DEFAULT ''")
         except (sqlite3.Error, OSError) as error:
-            raise RagError("SETUP-003", directory=str(path.parent), reason=str(error)) from error
+            refused = disk.refusal(error, path.parent)
+            raise refused or RagError("SETUP-003", directory=str(path.parent), reason=str(error)) from error
 
     async def close(self) -> None:
         await asyncio.to_thread(self._executor.shutdown)
@@ -80,7 +85,10 @@ class Sessions:
         return lock
 
     async def turns(self, session_id: str) -> list[Turn]:
-        """The turns so far, oldest first. Counts as use; what has outlived its time is forgotten first."""
+        """The turns so far, oldest first. Counts as use, unless the disk is full.
+
+        What has outlived its time is forgotten first.
+        """
         return await self._run(self._turns, session_id)
 
     async def append(self, session_id: str, turn: Turn, replaces: str = "") -> None:
@@ -108,14 +116,22 @@ class Sessions:
             return await self._run(self._delete, session_id)
 
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+        with disk.told(self._folder):
+            return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
 
     def _turns(self, session_id: str) -> list[Turn]:
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._forget_expired()
-            self._db.execute("UPDATE sessions SET used = ? WHERE session_id = ?", (self._clock(), session_id))
-            return self._read(session_id)
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._forget_expired()
+                self._db.execute("UPDATE sessions SET used = ? WHERE session_id = ?", (self._clock(), session_id))
+                return self._read(session_id)
+        except sqlite3.Error as error:
+            if not disk.refusal(error, self._folder):
+                raise
+        # Who asks is answered all the same.
+        found = self._look(session_id)
+        return found[0] if found else []
 
     def _read(self, session_id: str) -> list[Turn]:
         rows = self._db.execute(

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from . import listing, ranking, rows
+from . import disk, durable, listing, memory, ranking, rows
+from .damage import Damage
 from .errors import RagError
 from .former import Former
 from .table import Database, Table, cosines
@@ -67,7 +68,7 @@ class LanceStore:
     async def open(cls, directory: Path, *, embedder: str, dimension: int) -> LanceStore:
         """Open or make the table for the embedding model. Raises `RagError` SEARCH-003."""
         with _unavailable(directory):
-            await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(durable.make_folder, directory)
             database = await Database.open(directory)
             name = table_name(embedder, dimension)
             table = await database.table(name, dimension)
@@ -81,6 +82,11 @@ class LanceStore:
                 formers.append(await Former.open(await database.table(other), moved))
                 moved |= formers[-1].documents.keys()
             return cls(directory, database, table, formers, perhaps)
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What was found damaged when it was opened."""
+        return self._database.damage
 
     def close(self) -> None:
         for table in (self._table, *(former.table for former in self._formers)):
@@ -138,8 +144,11 @@ class LanceStore:
             self._changed.clear()
             try:
                 with _unavailable(self._directory):
-                    for table in (self._table, *(former.table for former in self._formers)):
+                    tables = [self._table, *(former.table for former in self._formers)]
+                    for table in tables:
                         await self._tidy(table)
+                    async with self._writing:
+                        await self._database.drop_stale_caches(tables)
             except BaseException:
                 self._changed.set()
                 raise
@@ -167,9 +176,12 @@ class LanceStore:
             begun = await self._pause(rest_until, is_busy)
             try:
                 await self.optimize()
+                failed = False
             except RagError as error:
                 log.warning("housekeeping failed: %s", error.text("en").message)
-            rest_until = begun + max(QUIET, (time.monotonic() - begun) / SHARE)
+                failed = True
+            await asyncio.to_thread(memory.give_back)
+            rest_until = begun + max(LATEST if failed else QUIET, (time.monotonic() - begun) / SHARE)
 
     async def _pause(self, rest_until: float, is_busy: Callable[[], bool]) -> float:
         """Wait for quiet, not for ever, and for the end of the rest. The time then."""
@@ -223,7 +235,8 @@ class LanceStore:
         with _unavailable(self._directory):
             found = await self._table.select(rows.DOCUMENTS, listing.columns(sort))
             left = {each.id: each for former in self._formers for each in former.documents.values()}
-            every = [*found, *map(listing.row_of, left.values())]
+            # One that is just being moved is in both.
+            every = [*(row for row in found if row["chunk_id"] not in left), *map(listing.row_of, left.values())]
             page, total = await asyncio.to_thread(listing.page, every, query, sort, descending, first, most)
             here = [chunk_id for chunk_id in page if chunk_id not in left]
             about = await self._table.select(rows.one_of("chunk_id", here), ["about"]) if here else []
@@ -278,8 +291,8 @@ class LanceStore:
         others = [
             former.matching(column, text, limit, where) for former in self._formers for column, text in asked.items()
         ]
-        found = await self._table.search(asked, vector, limit, where)
-        return found, [row for part in await asyncio.gather(*others) for row in part]
+        found, *parts = await asyncio.gather(self._table.search(asked, vector, limit, where), *others)
+        return found, [row for part in parts for row in part]
 
     # Another embedding model.
 
@@ -301,8 +314,8 @@ class LanceStore:
             if not former.documents:
                 async with self._tidying, self._writing:
                     with _unavailable(self._directory):
+                        # It is not closed: whoever searches it at this moment may end.
                         self._formers.remove(former)
-                        former.table.close()
                         await self._database.drop(former.table.name)
         progress(self._to_move, self._to_move)
 
@@ -347,9 +360,11 @@ def _rank(query: str, vector: Vectors, found: Sequence[Any], others: list[dict[s
 
 @contextmanager
 def _unavailable(directory: Path) -> Iterator[None]:
-    """Turns what the library raises into SEARCH-003."""
+    """Turns what the library raises into SEARCH-003, or what a full disk raises into SETUP-010."""
     try:
         yield
     except (RuntimeError, ValueError, OSError) as error:
+        if refused := disk.refusal(error, directory):
+            raise refused from error
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise RagError("SEARCH-003", reason=reason, directory=str(directory)) from error

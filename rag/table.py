@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -27,11 +28,17 @@ from lancedb.index import FTS, Bitmap, BTree, IvfRq
 from lancedb.query import MatchQuery
 
 from . import durable, repair, resident, rows
+from .damage import Damage, set_aside
 from .resident import Resident
 from .types import Vectors
 
+# Of the folder of a table that is being removed.
+DROPPED = ".dropped"
 INDEX_CACHE = 512 << 20
 METADATA_CACHE = 128 << 20
+# What the library caches of versions that are gone stays until its caches are full. They are made anew when they hold
+# this much more than the files on disk have, as the library counts it (in memory it is four times as much).
+STALE_CACHE = 4 << 20
 # Passages from which an approximate index finds the nearest ones sooner than a look at all.
 APPROXIMATE_FROM = 5000
 # Rows of a partition, those looked into, and how many times more candidates are compared in full.
@@ -59,25 +66,55 @@ def _scalar_indexes() -> dict[str, BTree | Bitmap]:
     return {"chunk_id": BTree(), "document_id": BTree(), "source": BTree(), "sha256": BTree(), "type": Bitmap()}
 
 
-class Database:
-    """A directory of tables."""
+def _remove_dropped(directory: Path) -> None:
+    durable.sync(directory)
+    for folder in directory.glob(f"*{DROPPED}"):
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def __init__(self, directory: Path, connection: Any) -> None:
+
+class Database:
+    """A directory of tables. `damage`: what was found damaged in those that were opened."""
+
+    def __init__(self, directory: Path, connection: Any, session: Any) -> None:
         self._directory = directory
         self._connection = connection
+        self.damage: list[Damage] = []
+        self._session = session
 
     @classmethod
     async def open(cls, directory: Path) -> Database:
+        await asyncio.to_thread(_remove_dropped, directory)
+        return cls(directory, *await cls._connect(directory))
+
+    @staticmethod
+    async def _connect(directory: Path) -> tuple[Any, Any]:
+        """A connection with empty caches, and what holds them."""
         session = lancedb.Session(index_cache_size_bytes=INDEX_CACHE, metadata_cache_size_bytes=METADATA_CACHE)
-        return cls(directory, await lancedb.connect_async(str(directory), session=session))
+        return await lancedb.connect_async(str(directory), session=session), session
+
+    async def drop_stale_caches(self, tables: Sequence[Table]) -> None:
+        """Open the tables anew where the caches hold much that is no longer on disk. No other call may write
+        meanwhile; what is being read is read to its end."""
+        on_disk = await asyncio.to_thread(durable.bytes_in, self._directory)
+        if self._session.size_bytes < STALE_CACHE + on_disk:
+            return
+        self._connection, self._session = await self._connect(self._directory)
+        for table in tables:
+            await table.reopen(self._connection)
 
     async def names(self) -> list[str]:
         return list((await self._connection.list_tables()).tables)
 
     async def table(self, name: str, dimension: int = 0) -> Table:
-        """Open the table; make it, if it is not there and a dimension is given. Damaged versions are taken back."""
+        """Open the table; make it, if it is not there and a dimension is given. Damaged versions are taken back; a
+        table without a whole one is moved aside, and a new one made in its place."""
         folder = self._directory / f"{name}.lance"
-        await asyncio.to_thread(repair.repair, folder)
+        if taken_back := await asyncio.to_thread(repair.repair, folder):
+            self.damage.append(Damage("index", count=len(taken_back)))
+        if dimension and await asyncio.to_thread(repair.is_lost, folder):
+            aside = await asyncio.to_thread(set_aside, folder)
+            log.error("no version of %s was whole; it is now %s", folder, aside)
+            self.damage.append(Damage("index", str(aside)))
         if name in await self.names():
             table = Table(folder, await self._connection.open_table(name))
             await table.drop_damaged_indexes()
@@ -88,7 +125,10 @@ class Database:
         return table
 
     async def drop(self, name: str) -> None:
-        await self._connection.drop_table(name)
+        """Remove the table whole: a kill on the way leaves all of it or no table."""
+        folder = self._directory / f"{name}.lance"
+        await asyncio.to_thread(folder.rename, folder.with_suffix(DROPPED))
+        await asyncio.to_thread(_remove_dropped, self._directory)
 
     def close(self) -> None:
         self._connection.close()
@@ -112,6 +152,10 @@ class Table:
 
     def close(self) -> None:
         self._table.close()
+
+    async def reopen(self, connection: Any) -> None:
+        """Go on with the newest version by another connection."""
+        self._table = await connection.open_table(self.name)
 
     # Writing.
 

@@ -11,15 +11,16 @@ import asyncio
 import contextlib
 import logging
 import os
-import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import durable, folders
+from .damage import Damage
 from .errors import RagError
 from .ingest import Ingester
+from .sqlite import open_database
 
 # Jobs that wait at most, so that the copies of a large folder do not all lie on the disk at once.
 AHEAD = 256
@@ -41,13 +42,14 @@ class Known:
 
 
 class Memory:
-    """What was taken from the watched folders, kept across restarts. All methods block for a moment."""
+    """What was taken from the watched folders, kept across restarts. All methods block for a moment.
+
+    `aside`: where a damaged file was moved to; all files are then taken anew, which changes nothing.
+    """
 
     def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(file, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
+        # What a power cut takes from it is found anew.
+        self._database, self.aside = open_database(file, "NORMAL")
         for table in (
             "files (path BLOB PRIMARY KEY, changed INTEGER, bytes INTEGER, sha256 TEXT)",
             "roots (path BLOB PRIMARY KEY, device TEXT)",
@@ -92,6 +94,7 @@ class Watcher:
         self._seconds = seconds
         self._without = without
         self._memory = Memory(memory)
+        self.damage = [Damage("watched", str(aside))] if (aside := self._memory.aside) else []
         self._known: dict[str, Known] = {}
         self._seen: dict[str, Signature | None] = {}
         self._told: set[str] = set()

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from models import starter
+from web.serving import Runner
 
 from . import vocabularies
 from .app_client import Client, MakeClient, Parts
@@ -93,9 +95,10 @@ def start_server(
     arguments: Sequence[str] = (),
     wrap: Sequence[str] = (),
     program: Sequence[str] = PROGRAM,
+    offline: bool = True,
 ) -> Server:
     command = [*wrap, *program, "--port", "0", "--data-dir", str(data_dir)]
-    command += ["--models-dir", str(models_dir), "--offline", *arguments]
+    command += ["--models-dir", str(models_dir), *(["--offline"] if offline else []), *arguments]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ | {"LANG": "C.UTF-8"}
@@ -194,3 +197,13 @@ async def client(parts: Parts, aiohttp_client: MakeClient) -> Client:
     """A client of an application over scripted parts."""
     made: Client = await aiohttp_client(parts.app())
     return made
+
+
+@pytest.fixture
+async def port(parts: Parts) -> AsyncIterator[int]:
+    """Where such an application listens, served as the program does it."""
+    runner = Runner(parts.app(lang="en"))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import logging
 import re
 import socket
+import sqlite3
 import string
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,12 +23,13 @@ from filelock import FileLock
 
 import rag.service
 import server
+from rag import disk
 from rag.catalogue import CATALOGUE, Door
 from rag.errors import Lang, RagError
 from rag.rate import Limit
 from rag.types import Token
 from web.guard import FREE, Guard
-from web.keys import GUARD, LIMIT, SETTINGS
+from web.keys import CLOSING, GUARD, LIMIT, SETTINGS
 from web.state import State
 
 from .app_client import Client, MakeClient, Parts, converse
@@ -57,6 +60,7 @@ class Stage:
     settings: dict[str, Any] = field(default_factory=dict)
     limit: Limit | None = None
     guard: Guard | None = None
+    stopping: bool = False
 
 
 Cause = Callable[[Stage], None]
@@ -143,8 +147,31 @@ def guessed(stage: Stage) -> None:
             stage.guard.check(f"guess {number}", "127.0.0.1")
 
 
+def stopping(stage: Stage) -> None:
+    stage.stopping = True
+
+
+def full_disk(stage: Stage) -> None:
+    """Whatever is to be kept finds no room."""
+
+    def database(*_: Any) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = disk.SQLITE_FULL
+        raise error
+
+    def file(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stage.parts.sessions._append = stage.parts.sessions._create = database  # type: ignore[assignment,method-assign]
+    stage.parts.ingester.incoming.describe = file  # type: ignore[method-assign,assignment]
+
+
 def no_room(stage: Stage) -> None:
     stage.settings["max_connections"] = 0
+
+
+def no_room_for_one(stage: Stage) -> None:
+    stage.settings |= {"max_client_connections": 0, "trusted_proxies": "127.0.0.1"}
 
 
 # How a client meets it.
@@ -246,6 +273,19 @@ def with_key(**headers: str) -> dict[Door, Ask]:
     return {"socket": handshake(**headers), **asks}
 
 
+def holding(**headers: str) -> dict[Door, Ask]:
+    """What takes a place as long as it is told."""
+    completion = {"messages": [{"role": "user", "content": ASKED}]}
+    return {
+        "socket": handshake(**headers),
+        "chat": all_of(
+            *(request("POST", path, json={"message": ASKED}, headers=headers) for path in ("/chat", "/chat/stream"))
+        ),
+        "openai": request("POST", "/v1/chat/completions", json=completion, headers=headers),
+        "documents": request("GET", "/documents/jobs/events", headers=headers),
+    }
+
+
 def bad_json(*paths: str) -> Ask:
     return all_of(*(request("POST", path, data="{", headers=JSON) for path in paths))
 
@@ -315,7 +355,27 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
         },
     ),
     "WS-003-SERVICE_NOT_INITIALIZED": ways(loading, EVERY),
-    "WS-004-TOO_MANY_CONNECTIONS": ways(no_room, {"socket": handshake()}),
+    "WS-006-SERVER_STOPPING": ways(
+        stopping,
+        {
+            "socket": handshake(),
+            "chat": on_chat,
+            "openai": all_of(on_openai, request("POST", "/v1/embeddings", json={"input": "word"})),
+            "search": ON_SEARCH,
+            "documents": all_of(
+                *(
+                    request(*each.split())
+                    for each in (
+                        *("POST /documents", "DELETE /documents/doc", "DELETE /documents/jobs/none"),
+                        *("GET /documents/jobs/events", "GET /documents/jobs/none/events"),
+                    )
+                )
+            ),
+            "sessions": all_of(request("POST", "/sessions", json={}), request("DELETE", "/sessions/s")),
+        },
+    ),
+    "WS-004-TOO_MANY_CONNECTIONS": ways(no_room, holding()),
+    "WS-005-TOO_MANY_OF_CLIENT": ways(no_room_for_one, holding(**{"X-Forwarded-For": "203.0.113.9"})),
     "WS-999-INTERNAL_ERROR": ways(parts(fail_unforeseen), ASKING)
     | ways(broken_store, {"documents": ON_DOCUMENTS, "http": request("GET", "/health")})
     | ways(broken_sessions, {"sessions": ON_SESSIONS}),
@@ -363,6 +423,15 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
     "DOC-009": added("a.md", b"x", parser("DOC-009", seconds=60)),
     "DOC-010": added("a.md", b"x", parser("DOC-010")),
     "DOC-011": added("a.md", b"x", parser("DOC-011", limit=100)),
+    "SETUP-010": ways(
+        full_disk,
+        {
+            "socket": on_socket,
+            "chat": on_chat,
+            "documents": upload("a.md", b"x"),
+            "sessions": request("POST", "/sessions"),
+        },
+    ),
     "AUTH-003": ways(
         nothing,
         {
@@ -490,6 +559,8 @@ async def test_an_error_is_told_in_the_words_of_the_catalogue(
         app[SETTINGS] = dataclasses.replace(app[SETTINGS], **stage.settings)
         app[LIMIT] = stage.limit or app[LIMIT]
         app[GUARD] = stage.guard or app[GUARD]
+        if stage.stopping:
+            app[CLOSING].set()
         found = await ask(await aiohttp_client(app), lang)
     assert found
     for each in found:
@@ -547,6 +618,7 @@ COMMANDS: dict[str, tuple[Cause, Callable[[Path], list[str]]]] = {
     "DOC-009": ingested("a.md", b"x", parser("DOC-009", seconds=60)),
     "DOC-010": ingested("a.md", b"x", parser("DOC-010")),
     "DOC-011": ingested("a.md", b"x", parser("DOC-011", limit=100)),
+    "SETUP-010": ingested("a.md", b"x", full_disk),
     "BENCH-001": (nothing, questions),
 }
 
@@ -608,7 +680,7 @@ def test_the_command_line_says_it_too(
     scripted_models(cause)
     said = complaint(arguments(tmp_path), tmp_path, lang, capsys)
     # Of a file among others just what went wrong is told.
-    assert re.search(f"{code}: {spoken(code, lang, whole=not code.startswith('DOC')).pattern}", said), said
+    assert re.search(f"{code}: {spoken(code, lang, whole=not code.startswith(('DOC', 'SETUP'))).pattern}", said), said
 
 
 def port_in_use(folder: Path, held: contextlib.ExitStack) -> list[str]:
@@ -639,6 +711,11 @@ def no_certificate(folder: Path, held: contextlib.ExitStack) -> list[str]:
     return ["--tls-cert", str(folder / "none.pem"), "--tls-key", str(folder / "none.key")]
 
 
+def place_taken(folder: Path, held: contextlib.ExitStack) -> list[str]:
+    (folder / "file").write_text("")
+    return ["bundle", str(folder)]
+
+
 def bad_model(code: str) -> Callable[[Path, contextlib.ExitStack], list[str]]:
     def arrange(folder: Path, held: contextlib.ExitStack) -> list[str]:
         def trusted(settings: Any, path: Path, announce: Any) -> Any:
@@ -663,6 +740,7 @@ STARTS: dict[str, Callable[[Path, contextlib.ExitStack], list[str]]] = {
     "SETUP-007": server_gone,
     "SETUP-008": lambda folder, held: ["--port", "0", "--host", "0.0.0.0"],
     "SETUP-009": no_certificate,
+    "BUNDLE-001": place_taken,
 }
 
 

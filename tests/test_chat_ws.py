@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import urllib.parse
 import urllib.request
 import uuid
@@ -343,17 +342,3 @@ def test_the_server_says_goodbye_with_1001(starter_models: Path, data_dir: Path)
             socket.recv(timeout=10)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1001
-
-
-def test_without_any_network_but_loopback_a_question_is_answered(starter_models: Path, tmp_path: Path) -> None:
-    unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not allow network namespaces")
-    script = str(ROOT / "tests/clients/loopback_only.py")
-    command = [unshare, "-rn", sys.executable, script, str(tmp_path), str(starter_models), QUESTIONS["ko"]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
-    assert result["interfaces"] == ["lo"]
-    assert types(result["events"]) == FIVE
-    assert answer(result["events"])

@@ -143,6 +143,14 @@ async def test_a_child_that_was_killed_between_two_files_is_replaced(parser: Par
     assert (await parser.parse("a", file)).text == CONTENT
 
 
+@posix
+async def test_a_signal_to_the_whole_group_does_not_end_the_child(parser: Parser, file: Path) -> None:
+    pid = await child_pid(parser, file)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(pid, number)
+    assert await child_pid(parser, file) == pid
+
+
 async def test_cancelling_ends_the_work_and_the_next_file_is_read(parser: Parser, file: Path) -> None:
     pid = await child_pid(parser, file)
     work = asyncio.create_task(parser.parse("loops", file))

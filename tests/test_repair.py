@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from rag.chunking import chunk
-from rag.errors import RagError
 from rag.store import LanceStore
 from tests.fakes import HashEmbedder, make_document
 from tests.store_child import check, open_store
@@ -120,15 +119,21 @@ async def test_a_whole_table_is_left_as_it_is(tmp_path: Path, caplog: pytest.Log
     assert caplog.text == ""
 
 
-async def test_without_any_whole_version_nothing_is_removed(tmp_path: Path) -> None:
+def parts_of(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*")}
+
+
+async def test_without_any_whole_version_the_table_is_moved_aside_and_nothing_of_it_is_removed(tmp_path: Path) -> None:
     folder = await two_versions(tmp_path)
     manifests = list(folder.glob("_versions/*.manifest"))
     for manifest in manifests:
         empty(manifest)
-    with pytest.raises(RagError) as caught:
-        await open_store(tmp_path)
-    assert caught.value.code == "SEARCH-003"
-    assert all(manifest.exists() for manifest in manifests)
+    before = parts_of(folder)
+    store = await open_store(tmp_path)
+    assert await store.counts() == (0, 0)
+    (damage,) = [each for each in store.damage if each.aside]
+    assert before <= parts_of(Path(damage.aside))
+    store.close()
 
 
 def test_nothing_that_was_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:

@@ -321,12 +321,12 @@ async def test_the_event_loop_is_not_held_by_the_disk(sessions: Sessions, tmp_pa
 
 
 def test_a_file_that_cannot_be_opened_is_setup_003(tmp_path: Path, clock: Clock) -> None:
-    (tmp_path / "file").write_text("this is not a database, but text that is long enough to look at" * 10)
-    for path in (tmp_path / "file", tmp_path / "no" / "such" / "folder.db"):
-        with pytest.raises(RagError) as caught:
-            Sessions(path, 30, clock)
-        assert caught.value.code == "SETUP-003"
-        assert caught.value.data["directory"] == str(path.parent)
+    (tmp_path / "file").write_text("no folder")
+    path = tmp_path / "file" / "sessions.sqlite"
+    with pytest.raises(RagError) as caught:
+        Sessions(path, 30, clock)
+    assert caught.value.code == "SETUP-003"
+    assert caught.value.data["directory"] == str(path.parent)
 
 
 async def test_conversations_of_the_first_version_go_on(tmp_path: Path, clock: Clock) -> None:

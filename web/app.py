@@ -7,17 +7,21 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from weakref import WeakSet
 
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
 from rag.answers import Answers
+from rag.damage import Damage
+from rag.disk import REFUSALS
 from rag.errors import RagError
 from rag.incoming import Job
 from rag.rate import Limit
 from rag.service import Models, add_guides, open_chat, open_index, watching
 from rag.settings import Settings
+from rag.terminal import say_damaged
 
 from . import (
     assets,
@@ -34,12 +38,15 @@ from . import (
     openapi,
     ops,
     pages,
+    places,
     request_id,
     search,
     sessions,
+    stopping,
 )
 from .guard import Guard
-from .keys import ANSWERS, CLOSING, GUARD, LIMIT, SETTINGS, SOCKETS, STATE, VERSION
+from .keys import ANSWERS, CLOSING, GUARD, LIMIT, SETTINGS, SOCKETS, STATE, VERSION, WORK
+from .places import PLACES
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -48,6 +55,8 @@ DOCUMENT = "{id:(?!(?:jobs|stats)$)[^/]+}"
 JOB = "{id:(?!events$)[^/]+}"
 # Counting a large index takes longer than looking at the process.
 PASSAGES_EVERY = 15.0
+# Seconds until a start that the disk has refused is tried again.
+AGAIN = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +66,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
     With a `state` of ready parts, which stay the caller's, nothing is loaded.
     """
-    around = [request_id.identify, middleware.errors, middleware.own_address, auth.key_needed]
+    around = [request_id.identify, middleware.errors, middleware.own_address, auth.key_needed, stopping.refuse_new_work]
     app = web.Application(middlewares=around, client_max_size=MAX_BODY)
     app[SETTINGS] = settings
     app[GUARD] = Guard(settings.api_key)
@@ -67,6 +76,9 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     )
     app[VERSION] = version
     app[SOCKETS] = set()
+    app[WORK] = set()
+    app[chat_ws.CONNECTIONS] = WeakSet()
+    app[PLACES] = places.empty()
     app[CLOSING] = asyncio.Event()
     app[ANSWERS] = Answers()
     app[metrics.METRICS] = metrics.Metrics(app[STATE], version, app[SOCKETS])
@@ -152,6 +164,9 @@ def _parts(models: Models) -> Callable[[web.Application], AsyncIterator[None]]:
         task = asyncio.create_task(_hold(app[SETTINGS], models, app[STATE], stop), name="parts")
         yield
         stop.set()
+        if app[STATE].status == "loading":
+            # What is still being opened is not waited for.
+            task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
@@ -174,10 +189,26 @@ async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None
 
 
 async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.Event) -> None:
-    """Open index and chat, keep them until `stop`, close them."""
+    """Open index and chat, keep them until `stop`, close them. What the disk refuses is tried again now and then."""
+    while True:
+        await _open(settings, models, state, stop)
+        if stop.is_set() or state.error is None or state.error.code not in REFUSALS:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), AGAIN)
+            return
+        state.status, state.error, state.phase = "loading", None, "index"
+
+
+async def _open(settings: Settings, models: Models, state: State, stop: asyncio.Event) -> None:
 
     def rebuilding(done: int, total: int) -> None:
         state.done, state.total = done, total
+
+    def tell(found: Sequence[Damage]) -> None:
+        state.damage += found
+        for each in found:
+            say_damaged(settings.lang, each)
 
     try:
         if models.embed is None or models.chat is None:
@@ -186,7 +217,9 @@ async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.
         begun = time.monotonic()
         async with open_index(settings, models.embed, rebuilding) as index:
             state.index, state.phase = index, "model"
+            tell(index.ingester.damage)
             async with open_chat(settings, models.chat, index, time.time, state.figures, state.record) as chat:
+                tell(chat.sessions.damage)
                 first_start = not any(await index.store.counts())
                 state.guides = await add_guides(index, settings, guidebook.GUIDES, guidebook.is_for_all)
                 state.phase = "guides"
@@ -196,7 +229,8 @@ async def _hold(settings: Settings, models: Models, state: State, stop: asyncio.
                 state.chat = chat
                 state.status = "ok"
                 log.info("ready after %.1f s", time.monotonic() - begun)
-                async with watching(settings, index):
+                async with watching(settings, index) as damage:
+                    tell(damage)
                     await _until(stop, chat.read_ahead())
                     await stop.wait()
     except RagError as error:

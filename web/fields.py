@@ -189,6 +189,16 @@ FIELDS: dict[str, Said] = {
     "Stats.queue": ("질문", "The questions."),
     "Stats.memory": ("메모리", "Memory."),
     "Stats.totals": ("시작한 뒤의 합", "Sums since it started."),
+    "Stats.damage": ("시작할 때 손상된 채로 발견된 것", "What was found damaged at the start."),
+    "Damage.part": (
+        "손상된 것: 색인, 색인에서 사라진 문서, 출처 기록, 감시 폴더 기록, 대화",
+        "What was damaged: index (and documents that it had lost), record of places or of folders, conversations.",
+    ),
+    "Damage.aside": (
+        "손상된 파일을 옮겨 둔 곳. 없으면 빈 문자열",
+        "Where the damaged file lies now; empty if none was moved.",
+    ),
+    "Damage.count": ("다시 추가하는 문서의 수", "How many documents are added again."),
     "Stats.series": ("지난 한 시간의 수치", "The figures of the last hour."),
     "Usage.prompt_tokens": ("프롬프트의 토큰 수", "Tokens of the prompt."),
     "Usage.completion_tokens": ("답변의 토큰 수", "Tokens of the answer."),

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from rag import disk
 from rag.errors import RagError
 from rag.incoming import Incoming, Job, State
 
+from . import places
 from .keys import CLOSING, STATE
 from .middleware import lang_of
 from .operation import FORM
@@ -58,18 +60,23 @@ async def upload(request: web.Request) -> web.Response:
         raise
     if not jobs:
         raise RagError("WS-002-VALIDATION_ERROR", field="files", rule="rule:files")
+    try:
+        for job in jobs:
+            await asyncio.to_thread(ingester.incoming.submit, job)
+    except RagError:
+        await asyncio.to_thread(ingester.incoming.discard, *jobs)
+        raise
     for job in jobs:
-        await asyncio.to_thread(ingester.incoming.submit, job)
         ingester.enqueue(job)
     return reply({"jobs": [{"id": job.id, "name": job.name} for job in jobs]}, status=202)
 
 
 async def _receive(incoming: Incoming, part: BodyPartReader, origin: str) -> Job:
-    """Write the part to disk as it comes. Raises `RagError` DOC-001 or DOC-002."""
+    """Write the part to disk as it comes. Raises `RagError` DOC-001, DOC-002, SETUP-003 or SETUP-010."""
     job = await asyncio.to_thread(incoming.prepare, _safe_name(part.filename or ""), origin)
     try:
         size = 0
-        with await asyncio.to_thread(job.content.open, "wb") as file:
+        with disk.told(incoming.folder), await asyncio.to_thread(job.content.open, "wb") as file:
             while data := await part.read_chunk(WRITE_SIZE):
                 size += len(data)
                 incoming.check_size(job, size)
@@ -94,22 +101,31 @@ async def list_jobs(request: web.Request) -> web.Response:
 
 
 async def job_events(request: web.Request) -> web.StreamResponse:
-    """`GET /documents/jobs/{id}/events`: server-sent events `job` until the job has ended."""
+    """`GET /documents/jobs/{id}/events`: server-sent events `job` until the job has ended, or the server stops."""
     job = request.app[STATE].ready_index().ingester.job(request.match_info["id"])
-    response = await event_stream(request)
-    lang = lang_of(request)
-    with contextlib.suppress(ConnectionError):
-        while True:
-            changed = job.changed
-            await response.write(f"event: job\ndata: {dumps(job.body(lang))}\n\n".encode())
-            if job.ended:
-                break
-            while not changed.is_set():
-                try:
-                    await asyncio.wait_for(changed.wait(), HEARTBEAT)
-                except TimeoutError:
+    lang, closing = lang_of(request), request.app[CLOSING]
+    with places.held(request, "stream"):
+        response = await event_stream(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                changed = job.changed
+                await response.write(f"event: job\ndata: {dumps(job.body(lang))}\n\n".encode())
+                if job.ended or closing.is_set():
+                    break
+                while not await _one_of(changed, closing):
                     await response.write(b": \n\n")
     return response
+
+
+async def _one_of(*events: asyncio.Event) -> bool:
+    """Whether one of them was set within `HEARTBEAT` seconds."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        done, _ = await asyncio.wait(waiting, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 async def events(request: web.Request) -> web.StreamResponse:
@@ -119,6 +135,11 @@ async def events(request: web.Request) -> web.StreamResponse:
     and those that have failed and were not sent again, later ones what has changed since. `counts` is as in the
     statistics.
     """
+    with places.held(request, "stream"):
+        return await _events(request)
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
     state, lang = request.app[STATE], lang_of(request)
     known: dict[str, tuple[State, int, int]] = {}
 

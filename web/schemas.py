@@ -347,7 +347,7 @@ class Loading(TypedDict):
 
 
 class Health(TypedDict):
-    status: Literal["loading", "ok", "error"]
+    status: Literal["loading", "ok", "error", "stopping"]
     version: str
     key_required: bool
     model: NotRequired[str]
@@ -403,6 +403,12 @@ class Series(TypedDict):
     points: list[Annotated[list[float], Field(min_length=2, max_length=2)]]
 
 
+class Damage(TypedDict):
+    part: Literal["index", "documents", "places", "watched", "conversations"]
+    aside: str
+    count: Count
+
+
 class Stats(TypedDict):
     version: str
     status: Literal["loading", "ok", "error"]
@@ -419,6 +425,7 @@ class Stats(TypedDict):
     passages: Count
     totals: Totals
     series: dict[str, Series]
+    damage: list[Damage]
 
 
 # The events of the socket.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rag.chat import Chat
+from rag.damage import Damage
 from rag.errors import RagError
 from rag.figures import Figures
 from rag.incoming import Job
@@ -20,7 +21,7 @@ class State:
     """`chat` and `index` are there when `status` is `ok`; until then `phase` says what is being opened or read.
 
     `done` of `total` documents are embedded anew, if any. `loaded`: the share of the chat model; `guides`: the jobs
-    of those that are waited for at the first start.
+    of those that are waited for at the first start. `damage`: what was found damaged.
     """
 
     status: Literal["loading", "ok", "error"] = "loading"
@@ -35,6 +36,7 @@ class State:
     loaded: float = 0.0
     guides: Sequence[Job] = ()
     figures: Figures = field(default_factory=Figures)
+    damage: list[Damage] = field(default_factory=list)
 
     def ready_chat(self) -> Chat:
         """Raises `RagError`: what went wrong while loading, or WS-003 while it goes on."""

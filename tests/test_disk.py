@@ -1,0 +1,81 @@
+"""What a disk refuses is told as such, whoever says it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rag import disk
+from rag.errors import RagError
+
+from .conftest import ROOT
+
+
+def of_sqlite(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("said by SQLite")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "SETUP-010"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "SETUP-010"),
+        (OSError(errno.EROFS, "Read-only file system"), "SETUP-003"),
+        (OSError(errno.ENOENT, "No such file or directory"), None),
+        (of_sqlite(disk.SQLITE_FULL), "SETUP-010"),
+        (of_sqlite(8), "SETUP-003"),
+        (of_sqlite(19), None),
+        (RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)"), "SETUP-010"),
+        (RuntimeError("lance error: Read-only file system (os error 30)"), "SETUP-003"),
+        (RuntimeError("something else"), None),
+        (RagError("SETUP-010", directory="x"), "SETUP-010"),
+        (RagError("DOC-005", file="x"), None),
+    ],
+)
+def test_each_library_says_it_in_its_own_way(error: BaseException, code: str | None, tmp_path: Path) -> None:
+    found = disk.refusal(error, tmp_path)
+    assert (found and found.code) == code
+
+
+def test_what_is_no_refusal_is_raised_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(RagError) as caught, disk.told(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.code == "SETUP-010"
+    with pytest.raises(FileNotFoundError), disk.told(tmp_path):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+
+def test_a_disk_is_asked_for_room_and_nothing_is_left_of_it(tmp_path: Path) -> None:
+    assert disk.takes(tmp_path, 1)
+    assert not disk.takes(tmp_path, 1 << 60)
+    assert not disk.takes(tmp_path / "missing", 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_of_and_loses_nothing_and_all_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "-rm", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not allow namespaces")
+    script, disk_of_its_own = ROOT / "tests/clients/full_disk.py", tmp_path / "disk"
+    disk_of_its_own.mkdir()
+    command = [unshare, "-rm", sys.executable, str(script), str(disk_of_its_own), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "first": "stored",
+        "filled": errno.ENOSPC,
+        "late": ["failed", "SETUP-010"],
+        "upload": "SETUP-010",
+        "turn": "SETUP-010",
+        "there": [True, 1],
+        "in the end": [["first.txt", "late.txt", "upload.txt"], 2],
+    }
