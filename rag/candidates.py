@@ -79,13 +79,16 @@ _LAST_NOUN: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 _UNIT_ASKED = re.compile(r"몇\s?([가-힣])")
 _KOREAN_FOCUS = (
     re.compile(r"(?:무슨|어떤|어느)\s+(\S+)"),
-    re.compile(r"(\S+?)(?:의 이름)?[은는이](?:\s*(?:무엇|누구|어디|언제)\S*)?\s*[?？.]?\s*$"),
+    # The look-behind, here and below, lets a long word be tried once, not from each of its letters.
+    re.compile(r"(?<!\S)(\S+?)(?:의 이름)?[은는이](?:\s*(?:무엇|누구|어디|언제)\S*)?\s*[?？.]?\s*$"),
 )
 _FOCUS = re.compile(
     r"\b(?:what|which|whose|how many|how much)\s+(?:\w+\s+){0,2}?(\w+)\s+"
     r"(?:is|are|was|were|did|does|do|has|have|had|can|could|will|would|of|in|for|that|to|\w+ed)\b"
 )
-_KOREAN_KEY = re.compile(r"(\S+[은는던한된할린인친킨])\s+\S+[은는]\s*(?:(?:무엇|누구|어디|언제)\S*)?\s*[?？]?\s*$")
+_KOREAN_KEY = re.compile(
+    r"(?<!\S)(\S+[은는던한된할린인친킨])\s+\S+[은는]\s*(?:(?:무엇|누구|어디|언제)\S*)?\s*[?？]?\s*$"
+)
 _KOREAN_ASKING = re.compile(r"무[엇슨]|누[구가]|어[디떤느]|언제|뭐|몇|얼마|[?？]")
 _ASKING = re.compile(r"\b(?:what|which|who)\b", re.I)
 _AUXILIARY = frozenset("did does do is are was were can could has have had would will".split())

@@ -30,6 +30,9 @@ WIDE_TOKENS = 0.4
 OVERLAP = 0.2
 # No text has more characters in a token; a longer one is cut without being counted.
 LONGEST_TOKEN = 40
+# A word that a tokenizer gives up is one token, however long. A passage of such words counts by its length instead: all
+# that looks at passages relies on their being short.
+WIDEST_TOKEN = 10
 LONGEST_HEADING = 200
 LONGEST_ABBREVIATION = 12
 # Characters that are seen as one, such as an emoji of a family; a longer row of accents may be cut.
@@ -166,7 +169,7 @@ class _Cutter:
 
     def size(self, text: str) -> int:
         """The tokens of a text; of a script that the tokenizer does not know, those of one that does."""
-        tokens = self.count(text)
+        tokens = max(self.count(text), len(text) // WIDEST_TOKEN)
         wide = len(_WIDE.findall(text))
         if not wide or tokens <= wide:
             return tokens

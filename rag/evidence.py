@@ -57,7 +57,8 @@ _DEFINITION = (
     re.compile(r"^\s*(\S+(?:\s\S+)??)(?:이?란|[은는])\s*(?:(?:무엇|뭐|뭔)\S*|어떤\s것\S*)?\s*[?？]?\s*$"),
 )
 _MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
-DATE = re.compile(rf"\b{_MONTH}\b|\b(?:1\d|20)\d\ds?\b|\b\w+ century\b|\b\d+ BC\b|\d+\s?(?:년|월|일|세기)", re.I)
+# The look-behind lets a long row of digits be tried once, not from each of its digits.
+DATE = re.compile(rf"\b{_MONTH}\b|\b(?:1\d|20)\d\ds?\b|\b\w+ century\b|\b\d+ BC\b|(?<!\d)\d+\s?(?:년|월|일|세기)", re.I)
 NUMBER = re.compile(
     r"\d[\d.,]*|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred"
     r"|thousand|million|billion|half|third|quarter|once|twice|dozen)\b"

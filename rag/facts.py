@@ -43,7 +43,7 @@ _ROUNDED_FROM = 10_000
 _LATIN = "0-9A-Za-z\u00c0-\u024f"
 _NAME = re.compile(rf"(?<![{_LATIN}.])[0-9a-z]*[A-Z][{_LATIN}]*(?:[-'’.][{_LATIN}]+)*")
 _LATIN_WORD = re.compile(rf"[{_LATIN}]+")
-_CAPITALS = re.compile(r"(?:[A-Z]\w+\s){1,4}[A-Z]\w+")
+_CAPITALS = re.compile(r"(?<![A-Z])(?:[A-Z]\w+\s){1,4}[A-Z]\w+")
 _OPENINGS = frozenset("the a an in on at by of for from to with it its this that these those only after before".split())
 
 

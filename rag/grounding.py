@@ -34,9 +34,10 @@ SUPPORTED = 0.5
 # Of two places with as many of the words, that with the numbers is meant.
 _WITH_NUMBERS = 0.3
 
-_AFTER_STOP = re.compile(r"([.!?…。！？]+[\"'”’)]*)((?:\s*\[\d{1,3}\])+)")
+# The look-behinds let a long row of stops or of line ends be tried once, not from each of its places.
+_AFTER_STOP = re.compile(r"(?<![.!?…。！？])([.!?…。！？]+[\"'”’)]*)((?:\s*\[\d{1,3}\])+)")
 _PARAGRAPH_END = re.compile(r"\n\s*\n|$(?![\s\S])")
-_MARKUP = re.compile(r"^\s*(?:[-*•>]|\d+[.)])\s+|[*_`]+|[“”]", re.M)
+_MARKUP = re.compile(r"^(?<!\n\n)\s*(?:[-*•>]|\d+[.)])\s+|[*_`]+|[“”]", re.M)
 _FILLER = re.compile(
     r"(?:hello|hi|sure|certainly|of course|thanks?|i hope|let me know|please (?:let|feel)"
     r"|i(?:'m| am) (?:sorry|happy))\b"

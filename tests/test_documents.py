@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 import uuid
@@ -21,6 +22,7 @@ from web import documents, jobs
 from .app_client import Client, MakeClient, Parts
 from .conftest import Server
 from .fakes import PATIENCE, make_document, make_passage, until
+from .hostile_files.names import NAMES
 from .socket_client import is_korean
 from .test_loaders import pdf
 
@@ -140,6 +142,28 @@ async def test_a_path_in_a_name_goes_nowhere(parts: Parts, aiohttp_client: MakeC
         *(f"{name}.sqlite{end}" for name in ("sessions", "origins") for end in ("", "-wal", "-shm")),
         hashlib.sha256(b"alpha").hexdigest(),
     }
+
+
+async def test_no_name_leads_out_of_the_data_directory(parts: Parts, aiohttp_client: MakeClient) -> None:
+    client = await aiohttp_client(parts.app())
+    before = sorted(parts.directory.parent.iterdir())
+    for number, name in enumerate(NAMES):
+        # By hand: a client's library refuses some of them.
+        head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n{{"a": "{number}"}}'
+        whole = {"Content-Type": "multipart/form-data; boundary=x"}
+        response = await client.post("/documents", data=(head + "\r\n--x--\r\n").encode(), headers=whole)
+        body = await response.json()
+        assert response.status == 202 or body["error_code"] in ("DOC-001", "HTTP-400", "WS-002-VALIDATION_ERROR"), name
+        for job in body.get("jobs", ()):
+            assert job["name"].isprintable(), name
+            assert not {"..", "", "."} & set(job["name"].split("/")), name
+    await parts.ingester.join()
+    assert sorted(parts.directory.parent.iterdir()) == before
+    assert not list((parts.directory / "incoming").iterdir())
+    kept = [path.name for path in (parts.directory / "originals").iterdir()]
+    assert kept
+    assert all(re.fullmatch("[0-9a-f]{64}", name) for name in kept)
+    assert not [path for path in parts.directory.rglob("*") if "evil" in path.name]
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
