@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 import server
@@ -30,6 +31,13 @@ def _app(settings: Settings, version: str, **_: Any) -> Any:
     state = State("ok", "scripted", "hashed words", chat, parts.index(), figures=chat.figures)
     app = create_app(settings, version, models=Models(None, None), state=state)
     app.on_startup.append(_tell_tasks)
+
+    async def ingesting(_: Any) -> AsyncIterator[None]:
+        await parts.ingester.start()
+        yield
+        await parts.ingester.close()
+
+    app.cleanup_ctx.append(ingesting)
     return app
 
 

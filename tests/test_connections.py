@@ -17,6 +17,7 @@ from web.connections import LEAST, PATIENCE, Pace, most_connections, wanted_conn
 from web.serving import Runner
 
 from .app_client import Parts
+from .bench.load import connected
 
 PAGE = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -55,6 +56,7 @@ async def port(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[i
     monkeypatch.setattr(connections, "REFUSAL", 0.3)
     app = parts.app()
     app.router.add_get("/much", much)
+    app.router.add_get("/some", some)
     runner = Runner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -64,6 +66,11 @@ async def port(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[i
 
 async def much(_: web.Request) -> web.Response:
     return web.Response(body=bytes(32 << 20))
+
+
+async def some(_: web.Request) -> web.Response:
+    """More than a client takes that does not read, and less than the system takes over."""
+    return web.Response(body=bytes(64 << 10))
 
 
 async def ended(reader: asyncio.StreamReader) -> bytes:
@@ -111,13 +118,28 @@ async def test_one_too_many_that_says_nothing_is_ended_too(port: int) -> None:
         other.close()
 
 
-async def test_who_takes_nothing_of_an_answer_is_dropped(port: int) -> None:
+async def asks_and_takes_nothing(port: int, path: str) -> socket.socket:
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     slow.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(slow, ("127.0.0.1", port))
-    await loop.sock_sendall(slow, b"GET /much HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    await loop.sock_sendall(slow, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    return slow
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such option")
+async def test_what_the_system_has_taken_over_is_dropped_as_well(port: int) -> None:
+    slow = await asks_and_takes_nothing(port, "/some")
+    own = slow.getsockname()[1]
+    async with asyncio.timeout(30):
+        while own in connected(port):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    slow.close()
+
+
+async def test_who_takes_nothing_of_an_answer_is_dropped(port: int) -> None:
+    slow = await asks_and_takes_nothing(port, "/much")
     poll = select.poll()
     poll.register(slow, 0)
     # The end is seen without taking anything.

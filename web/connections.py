@@ -85,8 +85,12 @@ class Connection(Telling):
         super().connection_made(transport)
         assert isinstance(transport, asyncio.Transport)
         self.watch.add(self, transport)
+        opened = transport.get_extra_info("socket")
         with suppress(OSError):
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                # What the system has taken over is out of sight here, and would outlive the connection.
+                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * PATIENCE))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.watch.remove(self)

@@ -21,7 +21,7 @@ from rag.types import Document, SortKey
 
 from .keys import SETTINGS, STATE
 from .middleware import CONTENT_POLICY
-from .replies import reply
+from .replies import AT_ONCE, reply
 
 # Characters of a text in one answer.
 MAX_TEXT = 100_000
@@ -159,7 +159,7 @@ async def original(request: web.Request) -> web.StreamResponse:
         "Content-Security-Policy": policy,
         hdrs.CACHE_CONTROL: "private, no-cache",
     }
-    response = web.FileResponse(path, headers=headers)
+    response = web.FileResponse(path, AT_ONCE, headers=headers)
     # Sent by this process and not by the system, so that a client that does not read on is seen.
     response.enable_compression(web.ContentCoding.identity)
     return response

@@ -5,7 +5,8 @@ usage: python tests/bench/load.py [--idle N] [--busy N] [--seconds S] [--rounds 
 With --busy, that many sockets ask the real server one question after the other, with and without --idle sockets that
 only answer pings, for S seconds each. Event-loop lag is the server's own figure of `/metrics`. With --stalled, that
 many clients ask a server without models and do not take the answers: of sockets, of a stream and of a download, one
-half takes nothing and the other a byte a second. Prints one JSON object a line. Needs Linux.
+half takes nothing and the other a byte a second. `--busy 0` and an empty `--stalled` leave one out. Prints one JSON
+object a line. Needs Linux.
 """
 
 from __future__ import annotations
@@ -218,9 +219,9 @@ def stalled(server: Server, kind: str, slowly: bool, document: str = "") -> Stal
     return Stalled(server, f"GET /documents/{document}/original HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(), slowly)
 
 
-def connected(server: Server) -> set[int]:
-    """The ports of clients to which the server has a connection, or still has to say something."""
-    own = f"{int(server.url.rsplit(':', 1)[1]):04X}"
+def connected(port: int) -> set[int]:
+    """The ports of clients to which a server's port has a connection, or still has to say something."""
+    own = f"{port:04X}"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     # Not those that wait for stray packets alone.
     return {int(row[2].split(":")[1], 16) for row in rows if row[1].endswith(f":{own}") and row[3] not in ("06", "0A")}
@@ -237,7 +238,7 @@ def stall(server: Server, kind: str, count: int, document: str, patience: float 
             reader.take()
         most = max(most, resident(server) - memory)
         most_in_system = max(most_in_system, (in_system(server) or 0) - (system or 0))
-        left &= connected(server)
+        left &= connected(int(server.url.rsplit(":", 1)[1]))
     seconds = time.monotonic() - begun
     for reader in readers:
         reader.socket.close()
@@ -251,7 +252,7 @@ def stall(server: Server, kind: str, count: int, document: str, patience: float 
     }
 
 
-def stall_all(server: Server, counts: Sequence[int], size: int = 4_000_000) -> Iterator[dict[str, Any]]:
+def stall_all(server: Server, counts: Sequence[int], size: int = 1_000_000) -> Iterator[dict[str, Any]]:
     # Long to download, and soon indexed.
     upload(server, "long.html", f"<p>The pump needs oil.</p><!-- {'x' * size} -->")
     server.settle()
@@ -270,10 +271,10 @@ def stall_all(server: Server, counts: Sequence[int], size: int = 4_000_000) -> I
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--idle", type=int, default=500)
-    parser.add_argument("--busy", type=int, default=0)
+    parser.add_argument("--busy", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--stalled", type=int, nargs="*", default=[])
+    parser.add_argument("--stalled", type=int, nargs="*", default=[20, 100])
     parser.add_argument("--models-dir", type=Path, default=ROOT / "models")
     arguments = parser.parse_args()
     machine = probe.Machine.look()
