@@ -65,6 +65,10 @@ async def ids(tmp_path: Path) -> list[str]:
     return sorted(found)
 
 
+def found_in(folder: Path, pattern: str) -> list[Path]:
+    return list(folder.glob(pattern))
+
+
 def newest(folder: Path, pattern: str) -> Path:
     return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
 
@@ -126,7 +130,7 @@ async def test_without_any_whole_version_all_is_moved_aside_and_nothing_removed(
     for manifest in folder.glob("_versions/*.manifest"):
         empty(manifest)
     assert await ids(tmp_path) == []
-    (aside,) = tmp_path.glob("*.damaged-*")
+    (aside,) = found_in(tmp_path, "*.damaged-*")
     assert sorted(path.name for path in aside.rglob("*")) == before
 
 
@@ -134,7 +138,7 @@ async def test_a_table_that_was_being_dropped_is_gone(tmp_path: Path) -> None:
     folder = await two_versions(tmp_path)
     folder.rename(tmp_path / f"{DROPPED}x")
     assert await ids(tmp_path) == []
-    assert not list(tmp_path.glob(f"{DROPPED}*"))
+    assert not found_in(tmp_path, f"{DROPPED}*")
 
 
 def test_nothing_that_was_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:

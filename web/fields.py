@@ -190,6 +190,13 @@ FIELDS: dict[str, Said] = {
     "Stats.memory": ("메모리", "Memory."),
     "Stats.totals": ("시작한 뒤의 합", "Sums since it started."),
     "Stats.series": ("지난 한 시간의 수치", "The figures of the last hour."),
+    "Stats.damage": ("시작할 때 손상되어 있던 것", "What was found damaged at the start."),
+    "Damage.part": ("무엇이 손상되었는지", "What was damaged."),
+    "Damage.aside": (
+        "손상된 파일이나 폴더를 옮긴 곳. 옮기지 않았으면 빈 글",
+        "Where the damaged file or folder lies now; empty if nothing was moved.",
+    ),
+    "Damage.count": ("되돌린 버전이나 다시 추가한 문서의 수", "Versions taken back, or documents added again."),
     "Usage.prompt_tokens": ("프롬프트의 토큰 수", "Tokens of the prompt."),
     "Usage.completion_tokens": ("답변의 토큰 수", "Tokens of the answer."),
     "Grounded.supported": ("출처가 뒷받침하는 문장의 수", "Sentences that their sources support."),
