@@ -15,7 +15,7 @@ from .bench.kills import kill_at_random
 @pytest.mark.model
 def test_what_was_told_survives_kills_and_nothing_else_is_left(starter_models: Path) -> None:
     """One while all work and one in a pause, with another embedding model each time (the seed decides)."""
-    found = kill_at_random(2, 32, starter_models)
+    found = kill_at_random(2, 233, starter_models)
     assert found["wrong"] == []
     assert found["uploads"] > 0
     assert found["turns"] > 0
