@@ -1,7 +1,7 @@
 """RAG Standard: chat with your own documents, entirely offline, from one process.
 
-Commands: serve (the default), ingest, documents, delete, ask, bench, models, doctor. Every setting is a flag or a RAG_
-variable.
+Commands: serve (the default), ingest, documents, delete, ask, bench, models, bundle, doctor. Every setting is a flag
+or a RAG_ variable.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from rag import disk, jsonfile, logs
+from rag.ending import Ending, Stopped
 from rag.errors import Lang, RagError, Refused
 from rag.settings import TABLE, Settings, load, others_can_read, terminal_lang
 from rag.terminal import Bars, Total, say, show
@@ -40,6 +41,7 @@ COMMANDS = {
     "documents": "list the documents, or those whose names hold a text",
     "delete": "delete documents by the ids that 'documents' shows",
     "bench": "bench answers --questions FILE: how good the answers are",
+    "bundle": "bundle DIR: all that an installation without a network needs",
     "doctor": "say what was found: processor, memory, models, library",
 }
 
@@ -51,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load(flags)
         logs.set_up(settings.log_level, settings.log_format)
-        with disk.told(settings.data_dir):
+        # Documents and conversations are for nobody else on this machine; a bundle is to be handed on.
+        with disk.told(settings.data_dir), _umask(0o022 if flags["command"] == "bundle" else 0o077):
             return _run(flags["command"], flags, settings, lang)
     except RagError as error:
         return _complain(error.body(lang))
@@ -64,8 +67,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _complain(body: Mapping[str, Any]) -> int:
     """One clear message; the exit code."""
     lines = [f"{body['error_code']}: {body['message']}", *(f"  - {solution}" for solution in body["solutions"])]
-    print("\n".join(lines), file=sys.stderr)
+    print("\n".join(map(logs.printable, lines)), file=sys.stderr)
     return 1
+
+
+@contextlib.contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    former = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(former)
 
 
 def _with_command(arguments: list[str]) -> list[str]:
@@ -104,6 +116,12 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--questions", required=True, type=Path, metavar="FILE", help="see the guides")
             command.add_argument("--report", type=Path, metavar="DIR", help="default: 'report' in the data directory")
             command.add_argument("--limit", default=0, type=int, metavar="N", help="only the first N questions")
+        if name == "bundle":
+            command.add_argument("folder", type=Path, metavar="DIR", help="made anew")
+            command.add_argument("--portable", action="store_true", help="for other processors than this one's, too")
+            command.add_argument(
+                "--models", nargs="+", type=Path, default=[], metavar="FILE", help="instead of these here"
+            )
     return parser
 
 
@@ -127,6 +145,8 @@ def _run(command: str, flags: dict[str, Any], settings: Settings, lang: Lang) ->
         return asyncio.run(_ask(settings, lang, flags["question"]))
     if command == "bench":
         return _bench(settings, lang, flags)
+    if command == "bundle":
+        return _bundle(settings, lang, flags)
     return _serve(settings, lang)
 
 
@@ -153,9 +173,49 @@ def _models(settings: Settings, lang: Lang) -> Any:
         raise RagError("SETUP-001", files=wanted, directory=str(settings.models_dir), reason="--offline")
     _writable(settings.models_dir)
     say(lang, "fetching", files=", ".join(wanted))
-    with contextlib.closing(Bars()) as bars:
+    # Models hold nothing private, and another user may run the server.
+    with contextlib.closing(Bars()) as bars, _umask(0o022):
         starter.fetch(settings.models_dir, bars.show, kinds=missing)
     return choose_models(settings, names, announce)
+
+
+# bundle
+
+
+def _bundle(settings: Settings, lang: Lang, flags: dict[str, Any]) -> int:
+    """Make a bundle with the models given, and those in use here for the kinds that are not among them."""
+    if sys.platform != "linux":
+        raise RagError("BUNDLE-001", reason=sys.platform)
+    from models import starter
+    from rag import bundle, probe
+
+    bundle.check_place(flags["folder"])
+    found = _models(settings, lang)
+    files, verdicts = {}, {}
+    for path in map(Path.absolute, flags["models"]):
+        verdict = probe.trusted(settings, path, lambda file: say(lang, "trying", file=file.name))
+        if verdict.kind == "other":
+            raise RagError("GEN-002", file=path.name, reason="neither chats nor embeds", directory=str(path.parent))
+        files[path], verdicts[verdict.kind] = "", verdict
+    for model in (found.chat, found.embed):
+        if model.verdict.kind not in verdicts:
+            files[model.path], verdicts[model.verdict.kind] = "", model.verdict
+    for each in starter.starters():
+        # Of a starter that is no conversion the content is known.
+        if each.member.endswith(".gguf") and settings.models_dir / each.file in files:
+            files[settings.models_dir / each.file] = each.member_sha256
+    wanted = bundle.Wanted(
+        root=Path(__file__).resolve().parent,
+        version=VERSION,
+        models=list(files.items()),
+        portable=flags["portable"],
+        # A library that was built wrongly for this processor is told by the trial of the models.
+        reuse=all(verdict.extra_bufts for verdict in verdicts.values()),
+    )
+    with contextlib.closing(Bars()) as bars:
+        digest = bundle.make(flags["folder"], wanted, bars.show)
+    say(lang, "bundled", place=flags["folder"].absolute(), digest=digest)
+    return 0
 
 
 # The data directory.
@@ -186,14 +246,22 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 def _serve(settings: Settings, lang: Lang) -> int:
-    from web import tls
+    with Ending() as ending:
+        with contextlib.suppress(Stopped):
+            _serve_until(ending, settings, lang)
+        ending.leave()
+    return 0
+
+
+def _serve_until(ending: Ending, settings: Settings, lang: Lang) -> None:
+    from web import connections, tls
 
     files = settings.tls()
     context = tls.server_context(*files) if files else None
     _writable(settings.data_dir)
     if settings.api_key_file and others_can_read(settings.api_key_file):
         say(lang, "exposed", file=settings.api_key_file)
-    _allow_files(2 * settings.max_connections + 500)
+    _allow_files(connections.wanted_connections(settings.max_connections) + connections.OTHER_FILES)
     listening = _bind(settings.host, settings.port, to_all=bool(settings.api_key) or settings.insecure_no_auth)
     with _alone(settings):
         models = _models(settings, lang)
@@ -208,13 +276,13 @@ def _serve(settings: Settings, lang: Lang) -> int:
         about = {"url": _url(scheme, local, port), "pid": os.getpid()}
         if files:
             about["certificate"] = tls.first_certificate(files[0])
-        jsonfile.save(record, about)
+        ending.last = lambda: record.unlink(missing_ok=True)
         try:
+            jsonfile.save(record, about)
             app = create_app(settings, VERSION, models=models)
-            serving.run(app, listening, lambda: say(lang, "ready", url=url), ssl_context=context)
+            serving.run(app, listening, lambda: say(lang, "ready", url=url), ending, ssl_context=context)
         finally:
             record.unlink(missing_ok=True)
-    return 0
 
 
 def _url(scheme: str, host: str, port: int) -> str:
@@ -357,7 +425,7 @@ async def _documents(settings: Settings, lang: Lang, query: str) -> int:
         return await client.documents(query)
 
     for row in await _here_or_there(settings, lang, here, there):
-        print(f"{row['id']}  {row['passages']:6d}  {row['name']}")
+        print(f"{row['id']}  {row['passages']:6d}  {logs.printable(row['name'])}")
     return 0
 
 

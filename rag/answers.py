@@ -1,8 +1,8 @@
 """Answers that run apart from who reads them, so that a lost connection loses nothing.
 
 An answer is kept while it runs and for `KEEP` seconds after its end. It knows its readers: when the last one has left,
-it goes on for `ABANDON` seconds and is then cancelled. A reader is a place in the answer's own list of events, so that
-a slow one costs no queue.
+it does not begin any more, or goes on if it has begun, and is cancelled after `ABANDON` seconds. A reader is a place in
+the answer's own list of events, so that a slow one costs no queue.
 """
 
 from __future__ import annotations
@@ -15,15 +15,23 @@ from dataclasses import dataclass, field
 
 from . import logs
 from .chat import Question
+from .ending import refusal
 from .errors import RagError
 from .protocol import End, ErrorEvent, Event, Sources, ThinkingEvent, TokenEvent
+from .turns import Crowd
 
 KEEP = 60.0
 ABANDON = 30.0
 # Beyond it the oldest that have ended are forgotten, and then the oldest that nobody reads.
 MAX_KEPT = 256
+# Answers that run or wait to, in all sessions together.
+MAX_RUNNING = 256
+# Seconds after which to ask again where more are asked.
+BUSY = 30
 # So many events are read before others have their turn on the event loop.
 BATCH = 64
+# Seconds that all of them have to end in when the server stops.
+CLOSE = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +75,7 @@ class Answer:
         """Ends it within one token; its last events tell so. Does nothing to one that has ended."""
         self._cancelled = True
         self.question.cancel.set()
+        self.question.wanted.set()
 
     def read(self, next_index: int, *, early_sources: bool, thinking: bool) -> Reader:
         """All its events, but for tokens before `next_index`. Raises `RagError` WS-002 if that is yet to come."""
@@ -74,6 +83,7 @@ class Answer:
             raise RagError("WS-002-VALIDATION_ERROR", field="next_index", rule="rule:next-index")
         reader = Reader(self, next_index, self.question.early_sources and not early_sources, thinking)
         self._readers.add(reader)
+        self.question.wanted.set()
         if not self.ended:
             self._later(None)
         return reader
@@ -87,6 +97,8 @@ class Answer:
         self._readers.discard(reader)
         if self.abandoned:
             self._later(self.cancel, ABANDON)
+            if not self._cancelled:
+                self.question.wanted.clear()
 
     async def _run(self, events: AsyncGenerator[Event, None]) -> None:
         try:
@@ -96,12 +108,26 @@ class Answer:
                     self._tokens += isinstance(event, TokenEvent)
                     self.ended = isinstance(event, End | ErrorEvent)
                     self._wake()
+        except asyncio.CancelledError:
+            self._cut()
+            raise
         except Exception:
             log.exception("an answer broke off")
             self._events.append(ErrorEvent(self.message_id, RagError("WS-999-INTERNAL_ERROR")))
         finally:
             self.ended = True
             self._wake()
+
+    def _cut(self) -> None:
+        """The server stops. Whoever reads it is told so."""
+        if self.ended:
+            return
+        stream = self.question.stream
+        if stream.started and not stream.sources_sent:
+            self._events.append(stream.sources([]))
+        self._events.append(stream.error(refusal()))
+        self.ended = True
+        self._wake()
 
     def _wake(self) -> None:
         for reader in self._readers:
@@ -164,6 +190,7 @@ class Answers:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], Answer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._running = Crowd(MAX_RUNNING)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -179,6 +206,11 @@ class Answers:
         """How many of the session run or wait to, whoever reads them."""
         return sum(answer.session_id == session_id and not answer.ended for answer in self._kept.values())
 
+    @property
+    def busy(self) -> int:
+        """How many run or wait to."""
+        return len(self._tasks)
+
     def forget(self, session_id: str) -> None:
         """Keep none of the session's answers that have ended."""
         for answer in [kept for kept in self._kept.values() if kept.session_id == session_id and kept.ended]:
@@ -187,8 +219,11 @@ class Answers:
     def begin(self, question: Question, events: AsyncGenerator[Event, None]) -> Answer:
         """Run `events` to their end, whoever reads them; one of the same id is cancelled and forgotten.
 
-        It is cancelled like one that was abandoned if no reader comes.
+        It is cancelled like one that was abandoned if no reader comes. Raises `RagError` GEN-004 where too many run.
         """
+        asker = question.asker
+        if not self._running.has_room(asker):
+            raise RagError("GEN-004", seconds=BUSY)
         if old := self.find(question.stream.session_id, question.stream.message_id):
             self.drop(old)
         self._make_room()
@@ -198,6 +233,7 @@ class Answers:
         with logs.bound(message_id=answer.message_id):
             task = asyncio.create_task(answer._run(events), name="answer")
         self._tasks.add(task)
+        self._running.add(asker)
         task.add_done_callback(lambda done: self._done(done, answer))
         return answer
 
@@ -209,14 +245,18 @@ class Answers:
             del self._kept[answer.session_id, answer.message_id]
 
     async def close(self) -> None:
-        """End all at once."""
+        """End all at once; their last event says that the server stops."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks, timeout=CLOSE)
 
     def _done(self, task: asyncio.Task[None], answer: Answer) -> None:
         self._tasks.discard(task)
+        if task.cancelled():
+            # One that had not begun knows nothing of it.
+            answer._cut()
+        self._running.remove(answer.question.asker)
         if self.find(answer.session_id, answer.message_id) is answer:
             answer._later(lambda: self.drop(answer), KEEP)
 

@@ -96,10 +96,48 @@ CATALOGUE: dict[str, Row] = {
             "If it goes on, ask the administrator to raise --max-connections.",
         ),
         when=(
-            "열려 있는 /chat-ws 연결이 --max-connections만큼 있을 때",
-            "As many sockets are open at /chat-ws as --max-connections allows.",
+            "열려 있는 소켓이나 HTTP 스트림이 --max-connections만큼 있을 때",
+            "As many sockets are open, or streams over HTTP, as --max-connections allows.",
         ),
-        doors=(SOCKET,),
+        doors=(SOCKET, CHAT, OPENAI, DOCUMENTS),
+    ),
+    "WS-005-TOO_MANY_OF_CLIENT": _row(
+        429,
+        "이 주소에서 온 연결이 너무 많습니다(최대 {limit}개).",
+        (
+            "쓰지 않는 창을 닫고 잠시 후 다시 시도하세요.",
+            "여러 사람이 프록시 하나로 접속한다면 관리자에게 --trusted-proxies에 그 프록시를 적어 달라고 하세요.",
+            "그 밖의 경우에는 관리자에게 --max-client-connections를 늘려 달라고 하세요.",
+        ),
+        "There are too many connections from this address (at most {limit}).",
+        (
+            "Close windows that you do not use and try again shortly.",
+            "If many people come through one proxy, ask the administrator to name it in --trusted-proxies.",
+            "Otherwise ask the administrator to raise --max-client-connections.",
+        ),
+        when=(
+            "다른 컴퓨터의 클라이언트 하나가 소켓이나 HTTP 스트림을 --max-client-connections만큼 열었을 때",
+            "A client on another machine has as many sockets or streams open as --max-client-connections allows.",
+        ),
+        doors=(SOCKET, CHAT, OPENAI, DOCUMENTS),
+    ),
+    "WS-006-SERVER_STOPPING": _row(
+        503,
+        "서버가 종료되거나 다시 시작되는 중입니다. 약 {seconds}초 후에 다시 시도하세요.",
+        (
+            "서버가 돌아오면 다시 보내세요. 문서와 대화는 그대로 있습니다.",
+            "서버가 돌아오지 않으면 관리자에게 문의하세요.",
+        ),
+        "The server is stopping or starting again. Try again in about {seconds} s.",
+        (
+            "Send it again when the server is back. Documents and conversations are kept.",
+            "If it does not come back, ask the administrator.",
+        ),
+        when=(
+            "서버가 종료되는 동안 새 요청이 왔을 때, 또는 그때까지 끝나지 않은 답변",
+            "Something new is asked of a server that is being stopped, or an answer has not ended by then.",
+        ),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS),
     ),
     "WS-999-INTERNAL_ERROR": _row(
         500,
@@ -378,8 +416,10 @@ CATALOGUE: dict[str, Row] = {
             "Whoever runs it can allow others with --allowed-hosts or --allowed-origins.",
         ),
         when=(
-            "Host나 Origin 헤더가 이 서버의 주소도, 허용된 주소도 아닐 때",
-            "The header Host or Origin is neither an address of this server nor an allowed one.",
+            "Host나 Origin 헤더가 이 서버의 주소도, 허용된 주소도 아니거나, 다른 사이트의 페이지가 그림이나 스크립트로 "
+            "불러올 때",
+            "The header Host or Origin is neither an address of this server nor an allowed one, or a page of another "
+            "site fetches it as a picture or a script.",
         ),
         doors=(SOCKET, HTTP),
     ),
@@ -595,6 +635,21 @@ CATALOGUE: dict[str, Row] = {
             "The guide 'Running RAG Standard for others' shows how to make them.",
         ),
         when=("TLS 인증서나 개인 키를 쓸 수 없을 때", "The TLS certificate or its key cannot be used."),
+        doors=(COMMAND,),
+    ),
+    "BUNDLE-001": _row(
+        500,
+        "묶음을 만들 수 없습니다: {reason}.",
+        (
+            "비어 있거나 아직 없는 폴더를 지정하고 남은 공간을 확인하세요.",
+            "설치가 온전한지 확인하세요: pip install -r requirements.txt. 묶음은 Linux에서만 만듭니다.",
+        ),
+        "The bundle cannot be made: {reason}.",
+        (
+            "Name a folder that is empty or not there yet, and check the free space.",
+            "Check that the installation is whole: pip install -r requirements.txt. Bundles are made on Linux only.",
+        ),
+        when=("오프라인 설치 묶음을 만들 수 없을 때", "A bundle for machines without a network cannot be made."),
         doors=(COMMAND,),
     ),
 }

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import secrets
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from .plan import Plan
 from .protocol import AS_USUAL, MAX_CONTENT, Event, Options, Stream
 from .retrieval import Retriever
 from .sessions import Sessions, before
+from .turns import Turns
 from .types import (
     CancelFlag,
     Document,
@@ -36,10 +37,18 @@ from .types import (
 
 Mode = Literal["", "quote", "free"]
 
+# Questions that are looked up at once: more would only keep the cores from each other and from the answers.
+SEARCHES = 4
 # Tokens of a short answer.
 LONGEST_CHOICE = 64
 
 log = logging.getLogger(__name__)
+
+
+def _wanted() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,9 @@ class Question:
     A `history` that is given stands in place of the session's; its turns need no sources. `messages`, where there are
     any, are all that the model reads, and nothing is searched. In both cases nothing is kept. `system`: what the client
     asks of a model that writes. `sampling`, if given, stands in place of the chat's and of what `options` say of it.
+
+    Those who ask take turns; `asker` names one. An answer does not begin while it is not `wanted`, unless it is
+    cancelled.
     """
 
     content: str
@@ -65,6 +77,8 @@ class Question:
     messages: Sequence[Message] = ()
     system: str = ""
     sampling: Sampling | None = None
+    asker: str = ""
+    wanted: asyncio.Event = field(default_factory=_wanted)
 
     @property
     def kept(self) -> bool:
@@ -89,6 +103,7 @@ class Chat:
     token_timeout: float = 120.0
     answers: Literal["auto", "quote", "free"] = "auto"
     figures: Figures = field(default_factory=Figures)
+    turns: Turns = field(default_factory=lambda: Turns(SEARCHES))
 
     async def answer(self, question: Question) -> AsyncGenerator[Event, None]:
         """The events of one answer. Never raises: what goes wrong becomes the last event.
@@ -97,9 +112,8 @@ class Chat:
         """
         stream = question.stream
         try:
-            lock = self.sessions.lock(stream.session_id)
             with self.figures.queued():
-                async with lock, aclosing(self._events(question)) as events:
+                async with self._alone(question), aclosing(self._events(question)) as events:
                     with self.figures.answering():
                         async for event in events:
                             yield event
@@ -113,6 +127,17 @@ class Chat:
             yield stream.error(error)
         finally:
             question.cancel.set()
+
+    @asynccontextmanager
+    async def _alone(self, question: Question) -> AsyncIterator[None]:
+        """Hold the session, when its turn has come and somebody waits for the answer."""
+        lock = self.sessions.lock(question.stream.session_id)
+        while True:
+            await question.wanted.wait()
+            async with lock:
+                if question.wanted.is_set():
+                    yield
+                    return
 
     @property
     def quotes(self) -> bool:
@@ -139,7 +164,8 @@ class Chat:
             if question.messages:
                 plan = await self._bare(question.messages)
             else:
-                plan = await self._plan(question, await self._history(question))
+                async with self.turns.taken(question.asker):
+                    plan = await self._plan(question, await self._history(question))
             yield stream.start()
             if question.early_sources:
                 yield stream.sources(plan.told(), plan.used)
@@ -307,7 +333,7 @@ class Chat:
             # Small models like to go on with a question of their own.
             further = f"\n{prompt.QUESTION[prompt.language_of(question.content)]}:"
             sampling = replace(sampling, stop=(*sampling.stop, further))
-        tokens = self.generator.generate(plan.messages, sampling, question.cancel)
+        tokens = self.generator.generate(plan.messages, sampling, question.cancel, asker=question.asker)
         return timed(tokens, self.token_timeout)
 
     def _sampling(self, question: Question) -> Sampling:
@@ -329,7 +355,9 @@ class Chat:
         if plan.shown:
             choices = [shots.choice(span.text) for span in plan.offered]
             priors = [span.prior for span in plan.offered]
-            tokens = self.generator.generate(plan.shown, Sampling(), Part(question.cancel), choices, priors)
+            tokens = self.generator.generate(
+                plan.shown, Sampling(), Part(question.cancel), choices, priors, question.asker
+            )
             chosen = ""
             async with aclosing(timed(tokens, self.token_timeout)) as said:
                 async for token in said:

@@ -35,6 +35,11 @@ LONGEST_ABBREVIATION = 12
 # Characters that are seen as one, such as an emoji of a family; a longer row of accents may be cut.
 LONGEST_CLUSTER = 16
 
+# A pattern is looked for in so many characters at a time, so that no single look takes long: other threads wait for it.
+# What it finds is no longer than MARGIN, but for white space, which may then count as two.
+STEP = 1 << 16
+MARGIN = 1 << 10
+
 # Types whose text has headings after #; in others that is a comment or a number sign.
 MARKED_TYPES = frozenset("md markdown html htm xhtml docx pptx xlsx odt ods odp epub rtf json jsonl".split())
 
@@ -125,8 +130,8 @@ def _sections(document: Document) -> Iterator[tuple[int | None, tuple[str, ...],
     for number, start, end in [(page.number, page.start, page.end) for page in document.pages] or whole:
         path: list[tuple[int, str]] = []
         begun, fenced, only_headings = start, False, True
-        position = start
-        for line in text[start:end].splitlines(keepends=True) if marked else ():
+        for position, stop in _lines(text, (start, end)) if marked else ():
+            line = text[position : min(stop, position + STEP)]
             fenced ^= bool(_FENCE.match(line))
             heading = _HEADING.match(line) if not fenced else None
             if heading:
@@ -138,7 +143,6 @@ def _sections(document: Document) -> Iterator[tuple[int | None, tuple[str, ...],
                 path = [*(entry for entry in path if entry[0] < level), (level, title)]
             elif line.strip():
                 only_headings = False
-            position += len(line)
         yield number, tuple(title for _, title in path), (begun, end)
 
 
@@ -197,7 +201,7 @@ class _Cutter:
         """Paragraphs, and blocks of code with their fences (True), which may have blank lines inside."""
         begun, fenced = section[0], False
         for start, end in _lines(self.text, section) if self.fences else ():
-            if not _FENCE.match(self.text, start, end):
+            if not _FENCE.match(self.text, start, min(end, start + STEP)):
                 continue
             if fenced:
                 yield (begun, end), True
@@ -240,8 +244,8 @@ def _sentences(text: str, span: Span) -> Iterator[Span]:
     """Sentences; a row of a table is one, whatever its cells say."""
     begun = span[0]
     for start, end in _lines(text, span):
-        line = text[start:end].strip()
-        if "|" in line or "\t" in line:
+        tabbed = text.find("\t", start, end) >= 0 and text.find("\t", *_trimmed(text, (start, end))) >= 0
+        if tabbed or text.find("|", start, end) >= 0:
             yield from _sentences_of_prose(text, (begun, start))
             yield start, end
             begun = end
@@ -250,7 +254,7 @@ def _sentences(text: str, span: Span) -> Iterator[Span]:
 
 def _sentences_of_prose(text: str, span: Span) -> Iterator[Span]:
     start = span[0]
-    for match in _SENTENCE_END.finditer(text, *span):
+    for match in _found(_SENTENCE_END, text, span):
         if match.end() > start and not _is_abbreviation(text, start, match):
             yield start, match.end()
             start = match.end()
@@ -315,7 +319,7 @@ def _joins(character: str) -> bool:
 
 def _split(text: str, span: Span, end: re.Pattern[str]) -> Iterator[Span]:
     start = span[0]
-    for match in end.finditer(text, *span):
+    for match in _found(end, text, span):
         if match.end() > start:
             yield start, match.end()
             start = match.end()
@@ -323,8 +327,34 @@ def _split(text: str, span: Span, end: re.Pattern[str]) -> Iterator[Span]:
         yield start, span[1]
 
 
+def _found(pattern: re.Pattern[str], text: str, span: Span) -> Iterator[re.Match[str]]:
+    """The matches, looked for in steps."""
+    start, end = span
+    while start < end:
+        stop = min(start + STEP, end)
+        sure = stop if stop == end else stop - MARGIN
+        place = start
+        for match in pattern.finditer(text, start, stop):
+            if match.end() > sure and match.start() > start:
+                # It may go on: it is looked at again from where it begins.
+                place = match.start()
+                break
+            place = match.end()
+            yield match
+        else:
+            place = max(place, sure)
+        start = place
+
+
 def _trimmed(text: str, span: Span) -> Span:
     """The span without the white space around it; an empty one if it has nothing else."""
-    piece = text[slice(*span)]
-    start = span[0] + len(piece) - len(piece.lstrip())
-    return start, max(start, span[1] - (len(piece) - len(piece.rstrip())))
+    start, end = span
+    while start < end and not (piece := text[start : min(start + STEP, end)].lstrip()):
+        start = min(start + STEP, end)
+    if start < end:
+        start = min(start + STEP, end) - len(piece)
+    while start < end and not (piece := text[max(start, end - STEP) : end].rstrip()):
+        end = max(start, end - STEP)
+    if start < end:
+        end = max(start, end - STEP) + len(piece)
+    return start, end

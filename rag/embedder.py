@@ -58,7 +58,7 @@ class GgufEmbedder:
         return await asyncio.get_running_loop().run_in_executor(lane.executor, lane.embed, list(texts))
 
     async def close(self) -> None:
-        """Finish the running calls, then free the contexts and the model."""
+        """Break off the running calls, which then raise, and free the contexts and the model."""
         for lane in (self._questions, self._documents):
             await asyncio.to_thread(lane.close)
         self._model.close()
@@ -75,9 +75,12 @@ class _Lane:
         self._model = model
         tokens = min(model.train_context, MAX_TOKENS)
         self._context = Context(model, tokens=tokens, batch=tokens, threads=threads, embeddings=True)
+        self._closing = False
+        self._context.abort = lambda: self._closing
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="embed", initializer=_be_nice, initargs=(nice,))
 
     def close(self) -> None:
+        self._closing = True
         self.executor.shutdown(cancel_futures=True)
         self._context.close()
 
@@ -89,6 +92,8 @@ class _Lane:
 
     def _embed_one(self, text: str) -> Vectors:
         tokens = self.tokens(text)
+        if self._closing:
+            raise RuntimeError("the embedder is closed")
         if not tokens:
             return np.zeros(self._model.dimension, dtype=np.float32)
         self._context.cut(0, 0)

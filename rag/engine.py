@@ -24,6 +24,7 @@ from .drafting import Lookup, Worth
 from .errors import RagError
 from .pieces import Pieces
 from .slots import Slot, choose, common_prefix, share
+from .turns import Crowd, Rota
 from .types import CancelFlag, Finish, FinishReason, Message, Rows, Sampling, Token, Usage
 
 MAX_WAITING = 64
@@ -127,6 +128,7 @@ class _Request:
     pieces: Pieces
     lookup: Lookup | None
     begun: float
+    asker: str = ""
     started: float = 0.0
     pending: list[int] = field(default_factory=list)
     trial: list[int] = field(default_factory=list)
@@ -185,7 +187,8 @@ class Engine:
         self._outbox: list[tuple[_Request, Token | RagError]] = []
         self._urgent = False
         self._flushed = 0.0
-        self._asked = 0
+        self._rota = Rota()
+        self._asked = Crowd(MAX_WAITING + context.sequences)
         self._steps = 0
         self._answer_seconds = 0.0
         self._alive = 0.0
@@ -213,7 +216,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many answers wait for a place in the model's memory."""
-        return max(0, self._asked - self._context.sequences)
+        return max(0, len(self._asked) - self._context.sequences)
 
     def count(self, messages: Sequence[Message] | str) -> int:
         return len(self._prompt(messages))
@@ -228,15 +231,17 @@ class Engine:
         cancel: CancelFlag,
         choices: Sequence[str] = (),
         priors: Sequence[float] = (),
+        asker: str = "",
     ) -> AsyncGenerator[Token, None]:
-        ahead = self._asked - self._context.sequences
-        wait = (self._answer_seconds or FIRST_GUESS) * (1 + ahead / self._context.sequences)
-        if ahead >= MAX_WAITING or (ahead >= 0 and wait > self._patience):
+        sequences = self._context.sequences
+        ahead = max(0, self._asked.ahead(asker) - sequences)
+        wait = (self._answer_seconds or FIRST_GUESS) * (1 + ahead / sequences)
+        if not self._asked.has_room(asker) or (len(self._asked) >= sequences and wait > self._patience):
             raise RagError("GEN-004", seconds=math.ceil(wait))
-        self._asked += 1
+        self._asked.add(asker)
         try:
             request = await asyncio.to_thread(
-                self._request, messages, sampling, cancel, choices, priors, asyncio.get_running_loop()
+                self._request, messages, sampling, cancel, choices, priors, asyncio.get_running_loop(), asker
             )
             self._commands.put(request)
             if self._closing.is_set():
@@ -254,7 +259,7 @@ class Engine:
                         return
         finally:
             cancel.set()
-            self._asked -= 1
+            self._asked.remove(asker)
 
     def close(self) -> None:
         """Stop within one token and free the context. Running answers end with GEN-999."""
@@ -270,6 +275,7 @@ class Engine:
         choices: Sequence[str],
         priors: Sequence[float],
         loop: asyncio.AbstractEventLoop,
+        asker: str,
     ) -> _Request:
         """Everything that can be made ready off the decode thread. Raises `RagError` GEN-003."""
         prompt = self._prompt(messages)
@@ -288,6 +294,7 @@ class Engine:
             Pieces(sampling.stop, thinking=tail.endswith(b"<think>")),
             Lookup(prompt) if self._pace.cost and self._context.cuttable and not choices else None,
             time.monotonic(),
+            asker,
         )
 
     # The decode thread.
@@ -359,7 +366,9 @@ class Engine:
         """A piece of the prompts, which delays the answers that are being written by no more than its time."""
         reading = [request for request in self._running if len(request.pending) > 1]
         idle = sum(not slot.busy for slot in self._slots)
-        reading += list(self._waiting)[:idle]
+        if idle and self._waiting:
+            running = [request.asker for request in self._running]
+            reading += self._rota.order(self._waiting, lambda request: request.asker, running)[:idle]
         reading.sort(key=lambda request: request.begun)
         if reading:
             # A piece takes longer than a frame.
@@ -394,6 +403,7 @@ class Engine:
         choice = choose(self._slots, request.prompt, cuttable=self._context.cuttable)
         self._waiting.remove(request)
         self._running.append(request)
+        self._rota.serve(request.asker)
         request.started = time.monotonic()
         run = request.forced()
         for one in request.choices:

@@ -20,12 +20,12 @@ from .protocol import End
 SECONDS = 3600.0
 POINTS = 600
 EVERY = 5.0
-# Looks at the event loop between two samples.
-TICKS = 5
+# Seconds between two looks at the event loop.
+LOOK = 0.1
 # Upper bounds of what answers take, in seconds, and of how fast they are written, in tokens a second.
 WAITS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
 SPEEDS = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 250.0, 500.0, 1000.0)
-LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+LAGS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Series:
@@ -170,12 +170,17 @@ class Figures:
         }
 
     async def watch(self, every: float = EVERY) -> None:
-        """Sample the process for good, every so many seconds."""
+        """Sample the process for good, every so many seconds.
+
+        Looks at the event loop are due at fixed times, so that a long stall counts for each that it made late.
+        """
+        due = time.monotonic()
         while True:
             lag = 0.0
-            for _ in range(TICKS):
-                due = time.monotonic() + every / TICKS
-                await asyncio.sleep(every / TICKS)
+            until = due + every
+            while due < until:
+                due += min(LOOK, every)
+                await asyncio.sleep(due - time.monotonic())
                 late = max(0.0, time.monotonic() - due)
                 self.lag.add(late)
                 lag = max(lag, late)

@@ -46,8 +46,10 @@ class Former:
 
     async def matching(self, column: str, query: str, limit: int, where: str) -> list[dict[str, Any]]:
         """Rows that hold words of the query, of the documents that are still here."""
-        if not self._searchable:
+        # As of now: one that is moved meanwhile is found here, or in both.
+        here = set(self.documents)
+        if not self._searchable or not here:
             return []
         found = await self.table.matching(column, query, limit, where, vectors=False)
         passages = await asyncio.to_thread(found.to_pylist)
-        return [row for row in passages if rows.to_passage(row).document_id in self.documents]
+        return [row for row in passages if rows.to_passage(row).document_id in here]

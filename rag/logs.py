@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 CHATTY = ("aiohttp.access", "gguf")
 # Of a traceback with all its causes.
 MAX_LINES = 200
+# What a terminal takes for orders and JSON leaves as it is.
+_ORDERS = re.compile("[\x7f-\x9f]")
 
 _FIELDS: ContextVar[Mapping[str, Any]] = ContextVar("fields", default=MappingProxyType({}))
 
@@ -56,11 +59,13 @@ class Plain(logging.Formatter):
 
 
 class Text(Plain):
-    """A line for people, with the fields at its end. What clients name cannot begin a line of its own."""
+    """A line for people, with the fields at its end. What clients name, and names of files, cannot begin a line of its
+    own."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message)
         line = super().formatMessage(record)
-        fields = " ".join(f"{name}={_printable(value)}" for name, value in record.__dict__["fields"].items())
+        fields = " ".join(f"{name}={printable(value)}" for name, value in record.__dict__["fields"].items())
         return f"{line} [{fields}]" if fields else line
 
 
@@ -78,7 +83,7 @@ class Json(Plain):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _ORDERS.sub(_escaped, json.dumps(line, ensure_ascii=False, default=str))
 
 
 def set_up(level: str, form: str) -> None:
@@ -99,7 +104,11 @@ def traced(error: BaseException | None) -> list[str]:
     lines: list[str] = []
     while error is not None and len(lines) < MAX_LINES:
         frames = traceback.extract_tb(error.__traceback__)
-        text = f": {error}" if isinstance(error, RagError) or (isinstance(error, OSError) and error.errno) else ""
+        text = (
+            printable(f": {error}")
+            if isinstance(error, RagError) or (isinstance(error, OSError) and error.errno)
+            else ""
+        )
         at = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
         told = ["Traceback (most recent call last):", *"".join(traceback.format_list(frames)).splitlines()]
         lines = [*told, f"{type(error).__qualname__}{text}{at}", *lines]
@@ -107,5 +116,10 @@ def traced(error: BaseException | None) -> list[str]:
     return lines
 
 
-def _printable(value: object) -> str:
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def printable(value: object) -> str:
+    """One line of text, without what a terminal or an editor would take for an order."""
     return "".join(character if character.isprintable() else "?" for character in str(value))

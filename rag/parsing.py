@@ -1,13 +1,15 @@
 """Files are read in a child process, so that none can stall or kill the server.
 
 The child serves one file after another until it is not needed for a while. Time, memory and the size of what comes back
-are bounded; a file that goes beyond is refused, and the next one gets a new child. Requests are lines of JSON; a reply
-is the lengths of a head of JSON and of a text in UTF-8, then both.
+are bounded; a file that goes beyond is refused, and the next one gets a new child. The child reads and does nothing
+else: it has no network, writes no file and starts no program. Requests are lines of JSON; a reply is the lengths of a
+head of JSON and of a text in UTF-8, then both.
 """
 
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import importlib
 import json
@@ -22,21 +24,27 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from . import logs
+from . import logs, orphan
 from .errors import RagError
 from .loaders import MAX_TEXT, Loaded
 from .types import Page
 
 IDLE_SECONDS = 180.0
+# What a small file may take, also beside a chat, and what each MiB of a larger one adds.
+LEAST_SECONDS = 25.0
+SECONDS_PER_MIB = 5.0
 _LENGTHS = struct.Struct("!II")
-_LONGEST_HEAD = 64 << 20
+_LONGEST_HEAD = 8 << 20
+# The reply is taken and decoded in such pieces, each a matter of a millisecond.
+_PIECE = 1 << 20
 _ROOT = Path(__file__).resolve().parent.parent
 
 log = logging.getLogger(__name__)
 
 
 class Parser:
-    """Reads files within `seconds` each and about `memory` bytes. One at a time; more calls wait their turn.
+    """Reads files within about `memory` bytes and `LEAST_SECONDS`, more for a large file, but never more than
+    `seconds`. One at a time; more calls wait their turn.
 
     Where the system cannot limit memory (Windows), only time is limited.
     """
@@ -65,17 +73,16 @@ class Parser:
         async with self._turn:
             if self._rest:
                 self._rest.cancel()
+            seconds = min(self._seconds, await asyncio.to_thread(_patience, path))
             try:
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout(seconds):
                     head, text = await self._ask(name, path)
             except TimeoutError as error:
                 self._kill()
-                raise RagError("DOC-009", file=name, seconds=round(self._seconds)) from error
+                raise RagError("DOC-009", file=name, seconds=round(seconds)) from error
             except (EOFError, OSError, ValueError) as error:
-                child = self._child
+                log.warning("reading %s ended the parser: %s", name, await self._status())
                 self._kill()
-                status = await child.wait() if child else None
-                log.warning("reading %s ended the parser: %s", name, status)
                 raise RagError("DOC-010", file=name) from error
             except BaseException:
                 self._kill()
@@ -87,7 +94,8 @@ class Parser:
             if "log" in head:
                 log.info("%s cannot be read: %s", name, head["log"])
             raise RagError(code, **head["data"])
-        return Loaded(text, head["title"], tuple(Page(*page) for page in head["pages"]))
+        pages = await asyncio.to_thread(lambda: tuple(Page(*page) for page in head["pages"]))
+        return Loaded(text, head["title"], pages)
 
     async def close(self) -> None:
         """End the child, whatever it does."""
@@ -105,8 +113,8 @@ class Parser:
         head_length, text_length = _LENGTHS.unpack(await child.stdout.readexactly(_LENGTHS.size))
         if head_length > _LONGEST_HEAD or text_length > 4 * MAX_TEXT:
             raise ValueError("the reply is too long")
-        head = json.loads(await child.stdout.readexactly(head_length))
-        return head, (await child.stdout.readexactly(text_length)).decode("utf-8")
+        head = await asyncio.to_thread(json.loads, await _text(child.stdout, head_length))
+        return head, await _text(child.stdout, text_length)
 
     async def _running(self) -> Process:
         if self._child is None or self._child.returncode is not None:
@@ -114,10 +122,18 @@ class Parser:
                 *(sys.executable, "-m", "rag.parsing", *self._arguments),
                 stdin=PIPE,
                 stdout=PIPE,
+                limit=_PIECE,
                 cwd=_ROOT,
                 creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),
             )
         return self._child
+
+    async def _status(self) -> int | None:
+        """How the child has ended, if it has."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                return await self._child.wait() if self._child else None
+        return None
 
     def _kill(self) -> None:
         child, self._child = self._child, None
@@ -142,6 +158,26 @@ async def _bury(child: Process) -> None:
     await child.wait()
 
 
+def _patience(path: Path) -> float:
+    """Seconds for a file of its size."""
+    with contextlib.suppress(OSError):
+        return LEAST_SECONDS + SECONDS_PER_MIB * path.stat().st_size / (1 << 20)
+    return LEAST_SECONDS
+
+
+async def _text(source: asyncio.StreamReader, length: int) -> str:
+    """So many bytes of UTF-8. Raises `EOFError` or `ValueError`."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    pieces = []
+    while length:
+        piece = await source.read(min(length, _PIECE))
+        if not piece:
+            raise EOFError
+        length -= len(piece)
+        pieces.append(decoder.decode(piece, final=not length))
+    return "".join(pieces)
+
+
 def _request(name: str, path: Path) -> bytes:
     # A path may be any bytes.
     return json.dumps({"name": name, "path": os.fsencode(path.absolute()).decode("latin-1")}).encode() + b"\n"
@@ -157,11 +193,36 @@ def main(loader: str, memory: int, seconds: float) -> None:
     os.dup2(2, 1)
     _limit(memory)
     load = importlib.import_module(loader).load
+    sys.addaudithook(_only_read)
     threading.Thread(target=_watch, args=(os.getppid(), memory), daemon=True).start()
     for line in sys.stdin.buffer:
         _limit_processor(seconds)
         request = json.loads(line)
         _reply(replies, request["name"], os.fsdecode(request["path"].encode("latin-1")), load)
+
+
+# Beginnings of what Python tells before it is done (its "audit events").
+_DEEDS = (
+    *(
+        "socket.",
+        "subprocess.",
+        "shutil.",
+        "tempfile.",
+        "os.system",
+        "os.exec",
+        "os.fork",
+        "os.posix_spawn",
+        "os.spawn",
+    ),
+    *("os.startfile", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate"),
+)
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
+
+
+def _only_read(event: str, arguments: tuple[Any, ...]) -> None:
+    """Whatever a file makes a library do, nothing leaves this process but its reply. Raises `PermissionError`."""
+    if event.startswith(_DEEDS) or (event == "open" and arguments[2] & _WRITES):
+        raise PermissionError(event)
 
 
 def _reply(replies: BinaryIO, name: str, path: str, load: Any) -> None:
@@ -205,8 +266,14 @@ else:
     import resource
 
     def _limit(memory: int) -> None:
-        """Give way to chats, and bound the address space, on top of what the interpreter has taken already."""
+        """Give way to chats, and bound the address space, on top of what the interpreter has taken already. Where the
+        whole machine runs out of memory, this process goes first. Leave no image of a crash."""
         os.nice(10)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")
+        for limit, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 64)):
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(limit, (most, most))
         with contextlib.suppress(OSError, ValueError):
             taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (taken + memory, resource.RLIM_INFINITY))
@@ -231,4 +298,5 @@ else:
 
 
 if __name__ == "__main__":
+    orphan.end_with_parent()
     main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

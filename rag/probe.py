@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import jsonfile, llama
+from . import jsonfile, llama, orphan
 from .errors import RagError
 from .settings import Settings
 from .tuning import Tuning, clearly_faster, tune
@@ -274,4 +274,5 @@ def _reencoded(model: llama.Model, extra_bufts: bool, threads: int, target: Path
 
 
 if __name__ == "__main__":
+    orphan.end_with_parent()
     main(sys.argv[1:])

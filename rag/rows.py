@@ -90,7 +90,9 @@ def to_passage(row: Mapping[str, Any]) -> Passage:
 
 def grams(text: str) -> str | None:
     """The character bigrams of the words in Hangul, kana and Han, which have no spaces to be cut at."""
-    return " ".join(term for term in ranking.terms(text) if ranking.has_unspaced(term)) or None
+    if not ranking.has_unspaced(text):
+        return None
+    return " ".join(term for term in ranking.terms(text) if ranking.has_unspaced(term))
 
 
 def asked_grams(query: str) -> str:

@@ -116,7 +116,9 @@ async def open_index(settings: Settings, embed: Chosen, progress: Progress) -> A
         store = await LanceStore.open(
             settings.data_dir / "index", embedder=_fingerprint(embed.path, model), dimension=embedder.dimension
         )
-        parser, small_parser = Parser(), Parser()
+        # Both together take at most a quarter of the machine's memory, but what a common file needs.
+        memory = min(2 << 30, max(512 << 20, probe.Machine.look().memory // 8))
+        parser, small_parser = Parser(memory=memory), Parser(memory=memory)
         limit = settings.max_upload << 20
         ingester = Ingester(store, embedder, parser, settings.data_dir, limit, small_parser, store.damage)
         background = [store.keep_house(ingester.is_busy), _rebuild(store, embedder, progress)]

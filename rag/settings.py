@@ -46,6 +46,7 @@ class Settings:
     tls_cert: str
     tls_key: str
     max_connections: int
+    max_client_connections: int
     rate_limit: int
     data_dir: Path
     models_dir: Path
@@ -117,6 +118,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("tls_cert", "", "certificate (PEM) for https and wss from this process; goes with --tls-key"),
     Setting("tls_key", "", "private key (PEM, without a password) of the certificate"),
     Setting("max_connections", 1000, "chat connections (sockets) at once", 1, 100_000),
+    Setting("max_client_connections", 100, "of these, connections of a client on another machine", 1, 100_000),
     Setting("rate_limit", 0, "questions of a client in a minute; 0: any number", 0, 1_000_000),
     Setting("data_dir", str(_HERE / "data"), "where documents, index and conversations are kept"),
     Setting("models_dir", str(_HERE / "models"), "where GGUF files are looked for"),

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from . import disk, durable, listing, ranking, rows
+from . import disk, durable, listing, memory, ranking, rows
 from .damage import Damage
 from .errors import RagError
 from .former import Former
@@ -144,8 +144,11 @@ class LanceStore:
             self._changed.clear()
             try:
                 with _unavailable(self._directory):
-                    for table in (self._table, *(former.table for former in self._formers)):
+                    tables = [self._table, *(former.table for former in self._formers)]
+                    for table in tables:
                         await self._tidy(table)
+                    async with self._writing:
+                        await self._database.drop_stale_caches(tables)
             except BaseException:
                 self._changed.set()
                 raise
@@ -177,6 +180,7 @@ class LanceStore:
             except RagError as error:
                 log.warning("housekeeping failed: %s", error.text("en").message)
                 failed = True
+            await asyncio.to_thread(memory.give_back)
             rest_until = begun + max(LATEST if failed else QUIET, (time.monotonic() - begun) / SHARE)
 
     async def _pause(self, rest_until: float, is_busy: Callable[[], bool]) -> float:
@@ -310,7 +314,7 @@ class LanceStore:
             if not former.documents:
                 async with self._tidying, self._writing:
                     with _unavailable(self._directory):
-                        # Not closed: a search may still read it, and a closed table makes the library panic.
+                        # It is not closed: whoever searches it at this moment may end.
                         self._formers.remove(former)
                         await self._database.drop(former.table.name)
         progress(self._to_move, self._to_move)

@@ -13,7 +13,6 @@ import asyncio
 import logging
 import os
 import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -33,8 +32,13 @@ from .damage import Damage, set_aside
 from .resident import Resident
 from .types import Vectors
 
+# Of the folder of a table that is being removed.
+DROPPED = ".dropped"
 INDEX_CACHE = 512 << 20
 METADATA_CACHE = 128 << 20
+# What the library caches of versions that are gone stays until its caches are full. They are made anew when they hold
+# this much more than the files on disk have, as the library counts it (in memory it is four times as much).
+STALE_CACHE = 4 << 20
 # Passages from which an approximate index finds the nearest ones sooner than a look at all.
 APPROXIMATE_FROM = 5000
 # Rows of a partition, those looked into, and how many times more candidates are compared in full.
@@ -45,8 +49,8 @@ REFINE = 2
 NEAREST = 20
 # The partitions were chosen for a table of another size when it has grown this many times.
 GROWN = 4
-# Begins the name of what is left of a table that was dropped.
-DROPPED = ".dropped-"
+# Rows that are made into a part of a table while other threads wait.
+ROWS_AT_ONCE = 500
 # MiB that the building of a full-text index may take.
 WORDS_MEMORY = 512
 
@@ -62,20 +66,41 @@ def _scalar_indexes() -> dict[str, BTree | Bitmap]:
     return {"chunk_id": BTree(), "document_id": BTree(), "source": BTree(), "sha256": BTree(), "type": Bitmap()}
 
 
+def _remove_dropped(directory: Path) -> None:
+    durable.sync(directory)
+    for folder in directory.glob(f"*{DROPPED}"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Database:
     """A directory of tables. `damage`: what was found damaged in those that were opened."""
 
-    def __init__(self, directory: Path, connection: Any) -> None:
+    def __init__(self, directory: Path, connection: Any, session: Any) -> None:
         self._directory = directory
         self._connection = connection
         self.damage: list[Damage] = []
+        self._session = session
 
     @classmethod
     async def open(cls, directory: Path) -> Database:
-        for dropped in await asyncio.to_thread(lambda: list(directory.glob(f"{DROPPED}*"))):
-            await asyncio.to_thread(shutil.rmtree, dropped, ignore_errors=True)
+        await asyncio.to_thread(_remove_dropped, directory)
+        return cls(directory, *await cls._connect(directory))
+
+    @staticmethod
+    async def _connect(directory: Path) -> tuple[Any, Any]:
+        """A connection with empty caches, and what holds them."""
         session = lancedb.Session(index_cache_size_bytes=INDEX_CACHE, metadata_cache_size_bytes=METADATA_CACHE)
-        return cls(directory, await lancedb.connect_async(str(directory), session=session))
+        return await lancedb.connect_async(str(directory), session=session), session
+
+    async def drop_stale_caches(self, tables: Sequence[Table]) -> None:
+        """Open the tables anew where the caches hold much that is no longer on disk. No other call may write
+        meanwhile; what is being read is read to its end."""
+        on_disk = await asyncio.to_thread(durable.bytes_in, self._directory)
+        if self._session.size_bytes < STALE_CACHE + on_disk:
+            return
+        self._connection, self._session = await self._connect(self._directory)
+        for table in tables:
+            await table.reopen(self._connection)
 
     async def names(self) -> list[str]:
         return list((await self._connection.list_tables()).tables)
@@ -100,15 +125,10 @@ class Database:
         return table
 
     async def drop(self, name: str) -> None:
-        """Remove the table: at once for whoever opens the directory, even if a kill comes before its last file."""
-        gone = self._directory / f"{DROPPED}{uuid.uuid4().hex}"
-
-        def remove() -> None:
-            (self._directory / f"{name}.lance").rename(gone)
-            durable.sync(self._directory)
-            shutil.rmtree(gone, ignore_errors=True)
-
-        await asyncio.to_thread(remove)
+        """Remove the table whole: a kill on the way leaves all of it or no table."""
+        folder = self._directory / f"{name}.lance"
+        await asyncio.to_thread(folder.rename, folder.with_suffix(DROPPED))
+        await asyncio.to_thread(_remove_dropped, self._directory)
 
     def close(self) -> None:
         self._connection.close()
@@ -133,6 +153,10 @@ class Table:
     def close(self) -> None:
         self._table.close()
 
+    async def reopen(self, connection: Any) -> None:
+        """Go on with the newest version by another connection."""
+        self._table = await connection.open_table(self.name)
+
     # Writing.
 
     async def add(self, new: Sequence[dict[str, Any]] | pa.Table) -> None:
@@ -153,7 +177,7 @@ class Table:
     async def _to_arrow(self, new: Sequence[dict[str, Any]] | pa.Table) -> pa.Table:
         if isinstance(new, pa.Table):
             return new
-        return await asyncio.to_thread(pa.Table.from_pylist, list(new), schema=await self._table.schema())
+        return await asyncio.to_thread(_in_pieces, new, await self._table.schema())
 
     async def sync(self) -> None:
         """Bring the files that are new since the last call to the disk; the library leaves that to the system."""
@@ -339,6 +363,13 @@ class Table:
 
     async def _index_columns(self) -> set[str]:
         return {column for index in await self._table.list_indices() for column in index.columns}
+
+
+def _in_pieces(new: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """The rows as a table. The library lets no other thread go on before it has made one, so it makes small ones."""
+    starts = range(0, len(new), ROWS_AT_ONCE)
+    pieces = [pa.Table.from_pylist(list(new[start : start + ROWS_AT_ONCE]), schema=schema) for start in starts]
+    return pa.concat_tables([schema.empty_table(), *pieces])
 
 
 def cosines(found: pa.Table, query: Vectors) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from .damage import Damage
 from .errors import Lang, Refused
+from .logs import printable
 
 MESSAGES: dict[str, tuple[str, str]] = {
     "ready": ("{url} 에서 실행 중입니다. 끝내려면 Ctrl+C를 누르세요.", "Running at {url}. Press Ctrl+C to stop."),
@@ -46,6 +48,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Warning: the file of conversations was damaged; a new one was begun.{aside}",
     ),
     "reported": ("보고서: {files}", "Report: {files}"),
+    "bundled": (
+        "묶음을 만들었습니다: {place}\nSHA256SUMS 파일의 SHA-256: {digest}\n"
+        "옮긴 컴퓨터에서 이 값을 비교한 뒤 'sh install.sh'를 실행하세요.",
+        "The bundle: {place}\nSHA-256 of its file SHA256SUMS: {digest}\n"
+        "Compare that on the other machine, then run 'sh install.sh' there.",
+    ),
 }
 
 
@@ -57,6 +65,11 @@ def say_damaged(lang: Lang, damage: Damage) -> None:
     """Tell what was found damaged, and where it lies now."""
     aside = f" ({damage.aside})" if damage.aside else ""
     say(lang, f"damaged-{damage.part}", aside=aside, count=damage.count)
+
+
+def harmless(text: str) -> str:
+    """The text without the characters that a terminal takes for orders, but with its lines."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
 class Bars:
@@ -107,7 +120,7 @@ class Total:
         if error is None:
             return ""
         text = f"{error['error_code']}: {error['message']}"
-        tqdm.write(f"{source}: {text}", file=sys.stderr)
+        tqdm.write(printable(f"{source}: {text}"), file=sys.stderr)
         return text
 
     def _show(self) -> None:
@@ -123,12 +136,13 @@ async def show(events: AsyncIterable[Mapping[str, Any]], lang: Lang) -> None:
     """Print an answer as it comes. Raises `Refused` for its error."""
     async for event in events:
         if event["type"] == "stream_token":
-            print(event["token"], end="", flush=True)
+            print(harmless(event["token"]), end="", flush=True)
         elif event["type"] == "stream_sources":
             print()
             if event["sources"]:
                 say(lang, "sources")
             for number, source in enumerate(event["sources"], 1):
-                print(f"[{number}] {source['title']} · {source['metadata']['source']} · {source['score']:.2f}")
+                told = f"[{number}] {source['title']} · {source['metadata']['source']} · {source['score']:.2f}"
+                print(printable(told))
         elif event["type"] == "stream_error":
             raise Refused(event)

@@ -194,6 +194,7 @@ class Generator(Protocol):
         cancel: CancelFlag,
         choices: Sequence[str] = (),
         priors: Sequence[float] = (),
+        asker: str = "",
     ) -> AsyncGenerator[Token, None]:
         """The answer's tokens; the last one carries `finish`. Setting `cancel` ends it within one token.
 
@@ -203,6 +204,8 @@ class Generator(Protocol):
         are what is known without the model (one logarithm of a weight for each; none: equal weights). Let choices end
         alike, in a line break for example, where it matters that the model would end there; one that another begins
         with is left out. On memory that only goes forward they are weighed token by token.
+
+        Those who ask take turns: `asker` names one, and "" is nobody in particular.
 
         Closing the iterator sets `cancel` too. Raises `RagError` GEN-003, GEN-004 or GEN-999.
         """

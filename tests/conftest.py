@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import ssl
 import subprocess
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from models import starter
+from web.serving import Runner
 
 from . import vocabularies
 from .app_client import Client, MakeClient, Parts
@@ -92,9 +95,10 @@ def start_server(
     arguments: Sequence[str] = (),
     wrap: Sequence[str] = (),
     program: Sequence[str] = PROGRAM,
+    offline: bool = True,
 ) -> Server:
     command = [*wrap, *program, "--port", "0", "--data-dir", str(data_dir)]
-    command += ["--models-dir", str(models_dir), "--offline", *arguments]
+    command += ["--models-dir", str(models_dir), *(["--offline"] if offline else []), *arguments]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ | {"LANG": "C.UTF-8"}
@@ -152,13 +156,27 @@ def sliding_model(llama_files: vocabularies.LlamaFiles, tmp_path_factory: pytest
 
 
 @pytest.fixture(scope="session")
-def server(starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def first_start(starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a server that has read the guides and has stopped. Not to be written to."""
+    data_dir = tmp_path_factory.mktemp("first") / "data"
+    running = start_server(data_dir, starter_models).wait()
+    running.settle()
+    assert running.stop() == 0
+    return data_dir
+
+
+@pytest.fixture
+def data_dir(first_start: Path, tmp_path: Path) -> Path:
+    """A data directory that knows the guides and the models, so that a server starts in seconds."""
+    return Path(shutil.copytree(first_start, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def server(first_start: Path, starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server with the guides as its documents."""
-    running = start_server(
-        tmp_path_factory.mktemp("data"),
-        starter_models,
-        ["--max-tokens", "96", "--log-format", "json", "--log-level", "debug"],
-    ).wait()
+    data_dir = Path(shutil.copytree(first_start, tmp_path_factory.mktemp("server") / "data"))
+    arguments = ["--max-tokens", "96", "--log-format", "json", "--log-level", "debug"]
+    running = start_server(data_dir, starter_models, arguments).wait()
     running.settle()
     yield running
     running.stop()
@@ -179,3 +197,13 @@ async def client(parts: Parts, aiohttp_client: MakeClient) -> Client:
     """A client of an application over scripted parts."""
     made: Client = await aiohttp_client(parts.app())
     return made
+
+
+@pytest.fixture
+async def port(parts: Parts) -> AsyncIterator[int]:
+    """Where such an application listens, served as the program does it."""
+    runner = Runner(parts.app(lang="en"))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()

@@ -294,6 +294,7 @@ class ScriptedGenerator:
         cancel: CancelFlag,
         choices: Sequence[str] = (),
         priors: Sequence[float] = (),
+        asker: str = "",
     ) -> AsyncGenerator[Token, None]:
         if isinstance(messages, str):
             self.raw.append(messages)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -56,6 +58,14 @@ def load(name: str, data: bytes) -> Loaded:
             return Loaded(str(os.nice(0)))
         case "pid":
             return Loaded(str(os.getpid()))
+        case "writes":
+            Path(data.decode()).write_text("written")
+        case "removes":
+            Path(data.decode()).unlink()
+        case "starts":
+            subprocess.run([sys.executable, "-c", ""], check=True)
+        case "connects":
+            socket.create_connection(("127.0.0.1", int(data)))
         case "modules":
             return Loaded(" ".join(sys.modules))
         case "cwd":

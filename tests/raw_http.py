@@ -15,10 +15,10 @@ class Reply:
     body: str
 
 
-async def send(client: Client, *lines: str) -> Reply:
-    """Send the lines of a head and read the reply to its end. Names of headers come in small letters."""
+async def send(client: Client, *lines: str, body: str = "") -> Reply:
+    """Send the lines of a head, and a body, and read the reply to its end. Names of headers come in small letters."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-    writer.write("\r\n".join((*lines, "Connection: close", "", "")).encode())
+    writer.write("\r\n".join((*lines, "Connection: close", "", body)).encode())
     async with asyncio.timeout(10):
         head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()

@@ -1,7 +1,14 @@
-"""`server.py` with the arguments given, but over scripted parts: everything around the models is the real thing."""
+"""`server.py` with the arguments given, but over scripted parts: everything around the models is the real thing.
+
+The environment variable SCRIPTED_WORDS makes each answer that long.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import signal
 import sys
 from typing import Any
 
@@ -17,9 +24,21 @@ create_app = web.app.create_app
 
 def _app(settings: Settings, version: str, **_: Any) -> Any:
     parts = Parts(settings.data_dir)
+    if words := int(os.environ.get("SCRIPTED_WORDS", "0")):
+        parts.generator.reply = " ".join(f"word{number}" for number in range(words))
     chat = parts.chat()
     state = State("ok", "scripted", "hashed words", chat, parts.index(), figures=chat.figures)
-    return create_app(settings, version, models=Models(None, None), state=state)
+    app = create_app(settings, version, models=Models(None, None), state=state)
+    app.on_startup.append(_tell_tasks)
+    return app
+
+
+async def _tell_tasks(_: Any) -> None:
+    """A signal has the number of tasks written out, for those who look for what stays."""
+    with contextlib.suppress(AttributeError, NotImplementedError):
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGUSR1, lambda: print("tasks", len(asyncio.all_tasks()), flush=True)
+        )
 
 
 if __name__ == "__main__":

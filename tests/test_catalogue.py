@@ -29,7 +29,7 @@ from rag.errors import Lang, RagError
 from rag.rate import Limit
 from rag.types import Token
 from web.guard import FREE, Guard
-from web.keys import GUARD, LIMIT, SETTINGS
+from web.keys import CLOSING, GUARD, LIMIT, SETTINGS
 from web.state import State
 
 from .app_client import Client, MakeClient, Parts, converse
@@ -60,6 +60,7 @@ class Stage:
     settings: dict[str, Any] = field(default_factory=dict)
     limit: Limit | None = None
     guard: Guard | None = None
+    stopping: bool = False
 
 
 Cause = Callable[[Stage], None]
@@ -146,6 +147,10 @@ def guessed(stage: Stage) -> None:
             stage.guard.check(f"guess {number}", "127.0.0.1")
 
 
+def stopping(stage: Stage) -> None:
+    stage.stopping = True
+
+
 def full_disk(stage: Stage) -> None:
     """Whatever is to be kept finds no room."""
 
@@ -163,6 +168,10 @@ def full_disk(stage: Stage) -> None:
 
 def no_room(stage: Stage) -> None:
     stage.settings["max_connections"] = 0
+
+
+def no_room_for_one(stage: Stage) -> None:
+    stage.settings |= {"max_client_connections": 0, "trusted_proxies": "127.0.0.1"}
 
 
 # How a client meets it.
@@ -264,6 +273,19 @@ def with_key(**headers: str) -> dict[Door, Ask]:
     return {"socket": handshake(**headers), **asks}
 
 
+def holding(**headers: str) -> dict[Door, Ask]:
+    """What takes a place as long as it is told."""
+    completion = {"messages": [{"role": "user", "content": ASKED}]}
+    return {
+        "socket": handshake(**headers),
+        "chat": all_of(
+            *(request("POST", path, json={"message": ASKED}, headers=headers) for path in ("/chat", "/chat/stream"))
+        ),
+        "openai": request("POST", "/v1/chat/completions", json=completion, headers=headers),
+        "documents": request("GET", "/documents/jobs/events", headers=headers),
+    }
+
+
 def bad_json(*paths: str) -> Ask:
     return all_of(*(request("POST", path, data="{", headers=JSON) for path in paths))
 
@@ -333,7 +355,27 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
         },
     ),
     "WS-003-SERVICE_NOT_INITIALIZED": ways(loading, EVERY),
-    "WS-004-TOO_MANY_CONNECTIONS": ways(no_room, {"socket": handshake()}),
+    "WS-006-SERVER_STOPPING": ways(
+        stopping,
+        {
+            "socket": handshake(),
+            "chat": on_chat,
+            "openai": all_of(on_openai, request("POST", "/v1/embeddings", json={"input": "word"})),
+            "search": ON_SEARCH,
+            "documents": all_of(
+                *(
+                    request(*each.split())
+                    for each in (
+                        *("POST /documents", "DELETE /documents/doc", "DELETE /documents/jobs/none"),
+                        *("GET /documents/jobs/events", "GET /documents/jobs/none/events"),
+                    )
+                )
+            ),
+            "sessions": all_of(request("POST", "/sessions", json={}), request("DELETE", "/sessions/s")),
+        },
+    ),
+    "WS-004-TOO_MANY_CONNECTIONS": ways(no_room, holding()),
+    "WS-005-TOO_MANY_OF_CLIENT": ways(no_room_for_one, holding(**{"X-Forwarded-For": "203.0.113.9"})),
     "WS-999-INTERNAL_ERROR": ways(parts(fail_unforeseen), ASKING)
     | ways(broken_store, {"documents": ON_DOCUMENTS, "http": request("GET", "/health")})
     | ways(broken_sessions, {"sessions": ON_SESSIONS}),
@@ -518,6 +560,8 @@ async def test_an_error_is_told_in_the_words_of_the_catalogue(
         app[SETTINGS] = dataclasses.replace(app[SETTINGS], **stage.settings)
         app[LIMIT] = stage.limit or app[LIMIT]
         app[GUARD] = stage.guard or app[GUARD]
+        if stage.stopping:
+            app[CLOSING].set()
         found = await ask(await aiohttp_client(app), lang)
     assert found
     for each in found:
@@ -668,6 +712,11 @@ def no_certificate(folder: Path, held: contextlib.ExitStack) -> list[str]:
     return ["--tls-cert", str(folder / "none.pem"), "--tls-key", str(folder / "none.key")]
 
 
+def place_taken(folder: Path, held: contextlib.ExitStack) -> list[str]:
+    (folder / "file").write_text("")
+    return ["bundle", str(folder)]
+
+
 def bad_model(code: str) -> Callable[[Path, contextlib.ExitStack], list[str]]:
     def arrange(folder: Path, held: contextlib.ExitStack) -> list[str]:
         def trusted(settings: Any, path: Path, announce: Any) -> Any:
@@ -692,6 +741,7 @@ STARTS: dict[str, Callable[[Path, contextlib.ExitStack], list[str]]] = {
     "SETUP-007": server_gone,
     "SETUP-008": lambda folder, held: ["--port", "0", "--host", "0.0.0.0"],
     "SETUP-009": no_certificate,
+    "BUNDLE-001": place_taken,
 }
 
 

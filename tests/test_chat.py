@@ -236,11 +236,12 @@ class Waiting(ScriptedGenerator):
         cancel: CancelFlag,
         choices: Sequence[str] = (),
         priors: Sequence[float] = (),
+        asker: str = "",
     ) -> AsyncGenerator[Token, None]:
         for _ in range(10):
             await asyncio.sleep(self.gap)
             yield Token("")
-        async for token in super().generate(messages, sampling, cancel, choices, priors):
+        async for token in super().generate(messages, sampling, cancel, choices, priors, asker):
             yield token
 
 

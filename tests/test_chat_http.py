@@ -353,7 +353,7 @@ async def test_a_server_that_stops_ends_its_streams(parts: Parts, aiohttp_client
     await until(lambda: len(client.app[ANSWERS]) == 2)
     stopped = asyncio.create_task(client.server.close())
     events = events_in((begun + await asyncio.wait_for(response.read(), PATIENCE)).decode())
-    assert events[-1]["error_code"] == "WS-003-SERVICE_NOT_INITIALIZED"
+    assert events[-1]["error_code"] == "WS-006-SERVER_STOPPING"
     assert (await asyncio.wait_for(whole, PATIENCE)).status == 503
     await asyncio.wait_for(stopped, PATIENCE)
 

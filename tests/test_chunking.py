@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag import chunking
 from rag.chunking import chunk, in_context, sentences
 from rag.types import Document, Page, Passage
 from tests.fakes import make_document
@@ -323,3 +325,29 @@ def test_no_text_makes_the_cutter_slow(text: str) -> None:
     document = make_document(text)
     hold(document, chunk(document, words, 254), words, 254)
     assert time.process_time() - begun < 10
+
+
+def spans(text: str, kind: str = "md") -> list[tuple[int, int]]:
+    return [(each.start, each.end) for each in chunk(replace(make_document(text), type=kind), window=60)]
+
+
+def test_a_text_is_cut_in_the_same_places_however_it_is_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\n\n".join(f"# Part {n}\n\n{ENGLISH}\n\n- one\n- two\n\n```\na  b\n\nc\n```\n{KOREAN}" for n in range(5))
+    expected = spans(text)
+    for step in (200, 257, 1000):
+        monkeypatch.setattr(chunking, "STEP", step)
+        monkeypatch.setattr(chunking, "MARGIN", 100)
+        assert spans(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 5000, "\n" * 5000, "a\n" + " \n" * 3000 + "b", ". " * 3000, ".)" * 3000, "# " * 3000]
+)
+def test_nothing_of_a_text_of_one_sign_is_lost_or_looked_at_for_ever(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(chunking, "STEP", 64)
+    monkeypatch.setattr(chunking, "MARGIN", 16)
+    found = spans(text)
+    covered = {place for start, end in found for place in range(start, end)}
+    assert all(place in covered for place, sign in enumerate(text) if not sign.isspace())

@@ -1,9 +1,13 @@
-"""What a full or a read-only disk refuses becomes an error of the catalogue, whoever meets it."""
+"""What a disk refuses is told as such, whoever says it."""
 
 from __future__ import annotations
 
 import errno
+import json
+import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,78 +15,54 @@ import pytest
 from rag import disk, durable
 from rag.errors import RagError
 
+from .conftest import ROOT
 
-def of_sqlite(code: int) -> sqlite3.Error:
-    error = sqlite3.OperationalError("disk")
+
+def of_sqlite(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("said by SQLite")
     error.sqlite_errorcode = code
     return error
 
 
-FULL = [
-    OSError(errno.ENOSPC, "No space left on device"),
-    OSError(errno.EDQUOT, "Disk quota exceeded"),
-    of_sqlite(disk.SQLITE_FULL),
-    RuntimeError("lance error: LanceError(IO): Generic error: No space left on device (os error 28)"),
-]
-READ_ONLY = [
-    OSError(errno.EROFS, "Read-only file system"),
-    of_sqlite(8),
-    # A write that failed, with an extended code.
-    of_sqlite(10 | 3 << 8),
-    RuntimeError("LanceError(IO): Read-only file system (os error 30)"),
-]
-OTHERS = [
-    OSError(errno.ENOENT, "No such file"),
-    OSError("no number"),
-    of_sqlite(11),
-    RuntimeError("schema mismatch"),
-    ValueError("x"),
-    RagError("SEARCH-001"),
-    None,
-]
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "SETUP-010"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "SETUP-010"),
+        (OSError(errno.EROFS, "Read-only file system"), "SETUP-003"),
+        (OSError(errno.ENOENT, "No such file or directory"), None),
+        (of_sqlite(disk.SQLITE_FULL), "SETUP-010"),
+        (of_sqlite(8), "SETUP-003"),
+        (of_sqlite(19), None),
+        (RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)"), "SETUP-010"),
+        (RuntimeError("lance error: Read-only file system (os error 30)"), "SETUP-003"),
+        (RuntimeError("something else"), None),
+        (RagError("SETUP-010", directory="x"), "SETUP-010"),
+        (RagError("DOC-005", file="x"), None),
+    ],
+)
+def test_each_library_says_it_in_its_own_way(error: BaseException, code: str | None, tmp_path: Path) -> None:
+    found = disk.refusal(error, tmp_path)
+    assert (found and found.code) == code
 
 
-@pytest.mark.parametrize("error", FULL)
-def test_a_full_disk_is_told_as_one(error: Exception, tmp_path: Path) -> None:
+def test_what_is_no_refusal_is_raised_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(RagError) as caught, disk.told(tmp_path):
-        raise error
-    assert (caught.value.code, caught.value.status) == ("SETUP-010", 507)
-    assert caught.value.data["directory"] == str(tmp_path)
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.code == "SETUP-010"
+    with pytest.raises(FileNotFoundError), disk.told(tmp_path):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
 
-@pytest.mark.parametrize("error", READ_ONLY)
-def test_a_disk_that_cannot_be_written_is_told_as_one(error: Exception, tmp_path: Path) -> None:
-    with pytest.raises(RagError) as caught, disk.told(tmp_path):
-        raise error
-    assert caught.value.code == "SETUP-003"
-
-
-def test_a_failed_write_with_no_room_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "_free", lambda directory: disk.LEAST - 1)
-    refused = disk.refusal(of_sqlite(10), tmp_path)
-    assert refused
-    assert refused.code == "SETUP-010"
-
-
-@pytest.mark.parametrize("error", OTHERS)
-def test_anything_else_stays_what_it_is(error: Exception | None, tmp_path: Path) -> None:
-    assert disk.refusal(error, tmp_path) is None
-    if error:
-        with pytest.raises(type(error)) as caught, disk.told(tmp_path):
-            raise error
-        assert caught.value is error
-
-
-def test_an_error_that_was_told_already_is_told_on(tmp_path: Path) -> None:
-    refused = RagError("SETUP-010", directory="x")
-    assert disk.refusal(refused, tmp_path) is refused
-
-
-def test_whether_a_disk_takes_bytes_leaves_nothing_there(tmp_path: Path) -> None:
-    assert disk.takes(tmp_path, 1)
-    assert not disk.takes(tmp_path, 1 << 62)
-    assert not disk.takes(tmp_path / "none", 1)
-    assert not list(tmp_path.iterdir())
+def test_a_write_that_failed_where_there_is_no_room_is_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = []
+    for free in (disk.LEAST, disk.LEAST - 1):
+        monkeypatch.setattr(disk, "_free", lambda directory, free=free: free)
+        found = disk.refusal(of_sqlite(10 | 3 << 8), tmp_path)
+        codes.append(found.code if found else None)
+    assert codes == ["SETUP-003", "SETUP-010"]
 
 
 def test_a_file_that_cannot_be_written_whole_leaves_the_one_before(tmp_path: Path) -> None:
@@ -100,3 +80,30 @@ def test_half_made_files_are_swept_when_they_are_old(tmp_path: Path, monkeypatch
     monkeypatch.setattr(durable, "OLD", -1.0)
     durable.sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "file"]
+
+
+def test_a_disk_is_asked_for_room_and_nothing_is_left_of_it(tmp_path: Path) -> None:
+    assert disk.takes(tmp_path, 1)
+    assert not disk.takes(tmp_path, 1 << 60)
+    assert not disk.takes(tmp_path / "missing", 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_of_and_loses_nothing_and_all_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "-rm", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not allow namespaces")
+    script, disk_of_its_own = ROOT / "tests/clients/full_disk.py", tmp_path / "disk"
+    disk_of_its_own.mkdir()
+    command = [unshare, "-rm", sys.executable, str(script), str(disk_of_its_own), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "first": "stored",
+        "filled": errno.ENOSPC,
+        "late": ["failed", "SETUP-010"],
+        "upload": "SETUP-010",
+        "turn": "SETUP-010",
+        "there": [True, 1],
+        "in the end": [["first.txt", "late.txt", "upload.txt"], 2],
+    }

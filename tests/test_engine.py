@@ -73,11 +73,12 @@ class Rig:
         choices: Sequence[str] = (),
         priors: Sequence[float] = (),
         stop: tuple[str, ...] = (),
+        asker: str = "",
     ) -> list[Token]:
         async with asyncio.timeout(PATIENCE):
             sampling = Sampling(max_tokens=max_tokens, stop=stop)
             cancel = cancel or threading.Event()
-            answer = self.engine.generate([Message("user", prompt)], sampling, cancel, choices, priors)
+            answer = self.engine.generate([Message("user", prompt)], sampling, cancel, choices, priors, asker)
             tokens = [token async for token in answer]
         assert all(token.finish is None for token in tokens[:-1])
         return tokens
@@ -466,9 +467,41 @@ async def test_a_request_that_waits_for_a_sequence_is_served_before_those_that_c
     rig = make_rig("1", "2", "3", "4")
     answers = [asyncio.create_task(rig.ask("p"))]
     for _ in range(3):
-        await until(lambda: rig.engine._asked == len(answers))
+        await until(lambda: len(rig.engine._asked) == len(answers))
         answers.append(asyncio.create_task(rig.ask("p")))
     assert sorted([(await answer)[0] for answer in answers]) == list("1234")
+
+
+async def test_one_question_is_not_kept_waiting_by_all_those_of_another_asker(make_rig: MakeRig) -> None:
+    held = threading.Event()
+    # Each says what its turn was.
+    rig = make_rig(*map(str, range(10, 20)), script=lambda call: 0 if held.wait(PATIENCE) else -1)
+    flood = [asyncio.create_task(rig.ask("p", asker="flood"))]
+    await until(lambda: rig.context.decodes)
+    flood += [asyncio.create_task(rig.ask("p", asker="flood")) for _ in range(7)]
+    await until(lambda: rig.engine._commands.qsize() == 7)
+    one = asyncio.create_task(rig.ask("p", asker="other"))
+    await until(lambda: rig.engine._commands.qsize() == 8)
+    held.set()
+    # The first of the flood is being answered; then it is the other's turn.
+    assert (await one)[0] == "11"
+    await asyncio.gather(*flood)
+
+
+async def test_who_asks_too_much_is_gen_004_and_others_are_not(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "MAX_WAITING", 7)
+    held = threading.Event()
+    rig = make_rig(*"abcdefgh", script=lambda call: 0 if held.wait(PATIENCE) else -1)
+    flood = [asyncio.create_task(rig.ask("p", asker="flood")) for _ in range(8)]
+    await until(lambda: sum(task.done() for task in flood) == 4)
+    refused = [task.exception() for task in flood if task.done()]
+    assert [error.code for error in refused if isinstance(error, RagError)] == ["GEN-004"] * 4
+    others = [asyncio.create_task(rig.ask("p", asker=name)) for name in ("one", "two")]
+    await until(lambda: len(rig.engine._asked) == 6)
+    held.set()
+    await asyncio.gather(*others, *(task for task in flood if not task.done()))
 
 
 async def test_tokens_leave_in_one_go_per_step_whatever_the_number_of_sequences(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from rag import parsing
 from rag.errors import RagError
 from rag.loaders import Loaded, load
-from rag.parsing import Parser
+from rag.parsing import LEAST_SECONDS, Parser
 from rag.types import Page
 
 from .parser_loader import HALF
@@ -140,6 +143,14 @@ async def test_a_child_that_was_killed_between_two_files_is_replaced(parser: Par
     assert (await parser.parse("a", file)).text == CONTENT
 
 
+@posix
+async def test_a_signal_to_the_whole_group_does_not_end_the_child(parser: Parser, file: Path) -> None:
+    pid = await child_pid(parser, file)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(pid, number)
+    assert await child_pid(parser, file) == pid
+
+
 async def test_cancelling_ends_the_work_and_the_next_file_is_read(parser: Parser, file: Path) -> None:
     pid = await child_pid(parser, file)
     work = asyncio.create_task(parser.parse("loops", file))
@@ -193,6 +204,38 @@ async def test_closing_ends_the_child_even_in_the_middle(parser: Parser, file: P
     assert not alive(pid)
     with contextlib.suppress(RagError):
         await work
+
+
+@pytest.mark.parametrize("name", ["writes", "removes", "starts", "connects"])
+async def test_the_child_only_reads(parser: Parser, tmp_path: Path, name: str) -> None:
+    asked, other = tmp_path / "asked", tmp_path / "other"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asked.write_text(str(server.getsockname()[1] if name == "connects" else other))
+        if name == "removes":
+            other.write_text("kept")
+        # A real loader would say that the file is damaged.
+        assert await refusal(parser, name, asked) == "DOC-010"
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert other.exists() == (name == "removes")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+async def test_a_crash_leaves_nothing_behind_and_no_file_takes_the_machine_with_it(parser: Parser, file: Path) -> None:
+    place = Path(f"/proc/{await child_pid(parser, file)}")
+    assert place.joinpath("oom_score_adj").read_text() == "1000\n"
+    limits = place.joinpath("limits").read_text()
+    assert re.search(r"Max core file size +0 +0 ", limits)
+    assert re.search(r"Max open files +64 +64 ", limits)
+
+
+async def test_a_small_file_is_given_less_time_than_a_large_one(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        assert (LEAST_SECONDS, parsing._patience(path)) == (25.0, 25.0)
+        file.truncate(10 << 20)
+    assert parsing._patience(path) == 75.0
 
 
 @posix

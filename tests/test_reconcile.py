@@ -137,19 +137,6 @@ async def test_a_later_file_of_the_same_place_is_not_overtaken_by_an_older_origi
         assert await texts(ingester, store, "a") == ["the battery"]
 
 
-async def test_without_the_places_nothing_is_deleted(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (ingester, store):
-        await add(ingester, a="the pump", b="the battery")
-    for file in found_in(tmp_path, "origins.sqlite*"):
-        file.write_bytes(b"garbage, and more of it " * 100)
-    (tmp_path / "originals" / "unknown").write_text("of nothing")
-    async with opened(tmp_path) as (ingester, store):
-        assert await texts(ingester, store, "a", "b") == ["the pump", "the battery"]
-        assert [damage.part for damage in ingester.damage] == ["places"]
-    (aside,) = found_in(tmp_path, "originals.*damaged*/*")
-    assert aside.read_text() == "of nothing"
-
-
 # A full disk.
 
 

@@ -234,6 +234,45 @@ async def test_what_waits_in_the_queue_goes_on_while_the_connection_is_lost(part
     assert [turn.message_id for turn in turns] == [f"m{number}" for number in range(5)]
 
 
+async def left_waiting(parts: Parts, client: Client) -> asyncio.Event:
+    """One question is being answered and another waits behind it when their client goes. Setting it lets words out."""
+    hold = asyncio.Event()
+    parts.generator.wait = lambda: hold
+    socket = await client.ws_connect("/chat-ws?session_id=s")
+    await ask(socket, "running")
+    await until(lambda: parts.generator.prompts)
+    await ask(socket, "waiting", f"{ASKED} exactly")
+    await until(lambda: client.app[ANSWERS].find("s", "waiting"))
+    cut(socket)
+    await until(lambda: len(client.app[ANSWERS].abandoned("s")) == 2)
+    hold.set()
+    await until(lambda: len(client.app[ANSWERS].abandoned("s")) == 1)
+    return hold
+
+
+async def test_a_question_that_waits_does_not_begin_while_its_client_is_gone(parts: Parts, client: Client) -> None:
+    await left_waiting(parts, client)
+    # A later one of the session has its turn meanwhile.
+    assert types(await converse(client, f"{ASKED} now", session_id="s"))[-1] == "stream_end"
+    assert len(parts.generator.prompts) == 2
+    async with client.ws_connect("/chat-ws?session_id=s") as back:
+        await resume(back, "waiting")
+        assert answer(await until_last(back)) == parts.generator.reply
+    assert len(parts.generator.prompts) == 3
+
+
+async def test_a_question_that_waits_never_begins_for_a_client_that_stays_away(
+    parts: Parts, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "ABANDON", 0.5)
+    await left_waiting(parts, client)
+    waiting = client.app[ANSWERS].find("s", "waiting")
+    assert waiting is not None
+    await until(lambda: waiting.ended)
+    assert waiting.broken
+    assert len(parts.generator.prompts) == 1
+
+
 async def test_those_that_were_left_behind_count_as_waiting(parts: Parts, client: Client) -> None:
     hold = asyncio.Event()
     parts.generator.wait = lambda: hold

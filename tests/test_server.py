@@ -166,11 +166,12 @@ def test_while_a_server_runs_it_is_handed_the_work(server: Server, starter_model
 
 
 @pytest.mark.model
-def test_a_server_that_dies_under_the_work_is_told_and_takes_it_up_again(starter_models: Path, tmp_path: Path) -> None:
-    data_dir, file = tmp_path / "data", tmp_path / "long.txt"
+def test_a_server_that_dies_under_the_work_is_told_and_takes_it_up_again(
+    starter_models: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "long.txt"
     file.write_text("\n\n".join(f"The zylophant number {n} eats {n} leaves. " * 20 for n in range(400)))
     server = start_server(data_dir, starter_models).wait()
-    server.settle()
     killer = threading.Thread(target=lambda: (wait_for(data_dir / "incoming"), server.stop(signal.SIGKILL)))
     killer.start()
     done = run("ingest", *directories(data_dir, starter_models), str(file), check=1)
@@ -221,12 +222,12 @@ def rename_model(source: Path, target: Path) -> Path:
 
 
 @pytest.mark.model
-def test_a_server_that_is_interrupted_ends_cleanly(starter_models: Path, tmp_path: Path) -> None:
-    server = start_server(tmp_path, starter_models).wait()
+def test_a_server_that_is_interrupted_ends_cleanly(starter_models: Path, data_dir: Path) -> None:
+    server = start_server(data_dir, starter_models).wait()
     assert types(ask(server.ws_url, "What is RAG Standard?"))[-1] == "stream_end"
     assert server.stop(signal.SIGINT) in (0, 130)
     assert "Traceback" not in "".join(server.lines)
-    assert not (tmp_path / "server.json").exists()
+    assert not (data_dir / "server.json").exists()
 
 
 @pytest.mark.model
@@ -253,13 +254,12 @@ def test_documents_are_listed_and_deleted_with_and_without_a_server(starter_mode
 
 
 @pytest.mark.model
-def test_a_watched_folder_is_followed(starter_models: Path, tmp_path: Path) -> None:
+def test_a_watched_folder_is_followed(starter_models: Path, data_dir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "papers"
     folder.mkdir()
     watch = ["--watch", str(folder), "--watch-seconds", "0.2", "--max-tokens", "4"]
-    server = start_server(tmp_path / "data", starter_models, watch).wait()
+    server = start_server(data_dir, starter_models, watch).wait()
     try:
-        server.settle()
         documents = server.health()["documents"]
         (folder / "pump.md").write_text("# The Zorblax pump\n\nThe Zorblax pump weighs 37 kilograms.\n")
         deadline = time.monotonic() + 60

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 
 from rag.catalogue import CATALOGUE
-from web.serving import Runner
-
-from .app_client import Parts
 
 HOST = "Host: 127.0.0.1"
 UPLOAD = ("POST /search HTTP/1.1", HOST, "Content-Type: application/json")
-
-
-@pytest.fixture
-async def port(parts: Parts) -> AsyncIterator[int]:
-    runner = Runner(parts.app(lang="en"))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
 
 
 @pytest.mark.parametrize(

@@ -1,103 +1,119 @@
-"""A small database that a power cut or a failing disk has damaged never stops a start, and nothing of it is deleted."""
+"""A small database that is damaged stops no start, and nothing of it is thrown away."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from rag.sessions import Sessions
 from rag.sqlite import open_database
 
+from .fakes import Clock
 
-def kept(file: Path) -> Path:
-    """A database with rows in the file and more rows in its log of changes, as a kill leaves it."""
-    at_work = file.with_name("at_work")
-    database, _ = open_database(at_work, "FULL", isolation_level=None)
-    database.execute("CREATE TABLE things (name TEXT)")
-    database.executemany("INSERT INTO things VALUES (?)", [(f"row {number} " * 50,) for number in range(500)])
-    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.execute("INSERT INTO things VALUES ('last')")
-    for suffix in ("", "-wal"):
-        shutil.copy(f"{at_work}{suffix}", f"{file}{suffix}")
+
+def fill(file: Path, rows: int = 2000) -> None:
+    database, aside = open_database(file, "FULL")
+    assert aside is None
+    database.execute("CREATE TABLE kept (value TEXT)")
+    database.executemany("INSERT INTO kept VALUES (?)", [(f"value {number}",) for number in range(rows)])
+    database.commit()
     database.close()
-    return file
 
 
-def rows(database: sqlite3.Connection) -> int:
-    with contextlib.closing(database):
-        if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-            return 0
-        return int(database.execute("SELECT COUNT(*) FROM things").fetchone()[0])
+def count(database: sqlite3.Connection) -> int:
+    return int(database.execute("SELECT count(*) FROM kept").fetchone()[0])
 
 
-def empty(file: Path) -> None:
-    file.write_bytes(b"")
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
 
 
-def cut_short(file: Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
+def zero(content: bytes) -> bytes:
+    return bytes(len(content))
 
 
-def zero(file: Path) -> None:
-    file.write_bytes(bytes(file.stat().st_size))
+def empty(content: bytes) -> bytes:
+    return b""
 
 
-def zero_a_part(file: Path) -> None:
-    with file.open("rb+") as opened:
-        opened.seek(file.stat().st_size // 2)
-        opened.write(bytes(16384))
+def fill_with_garbage(content: bytes) -> bytes:
+    return b"garbage " * (len(content) // 8)
 
 
-def garble(file: Path) -> None:
-    file.write_bytes(os.urandom(file.stat().st_size))
+DAMAGES = [cut, zero, empty, fill_with_garbage]
 
 
-DAMAGES = [empty, cut_short, zero, zero_a_part, garble]
+def test_a_whole_one_is_opened_as_it_is(tmp_path: Path) -> None:
+    fill(tmp_path / "a.sqlite")
+    database, aside = open_database(tmp_path / "a.sqlite", "FULL")
+    assert (count(database), aside) == (2000, None)
+    database.close()
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    file = kept(tmp_path / "file.sqlite")
-    (tmp_path / "file.sqlite-wal").unlink()
-    damage(file)
-    damaged = file.read_bytes()
+def test_a_damaged_one_is_moved_aside_and_a_new_one_begun(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    file = tmp_path / "a.sqlite"
+    fill(file)
+    content = damage(file.read_bytes())
+    file.write_bytes(content)
     database, aside = open_database(file, "FULL")
     assert aside is not None
-    assert aside.read_bytes() == damaged
-    assert rows(database) == 0
-    database, aside = open_database(file, "FULL")
-    assert aside is None
+    assert aside.read_bytes() == content
+    assert database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
     database.close()
 
 
-@pytest.mark.parametrize("damage", [zero, garble])
-def test_of_damaged_changes_the_file_is_kept(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    file = kept(tmp_path / "file.sqlite")
-    damage(tmp_path / "file.sqlite-wal")
-    database, aside = open_database(file, "FULL")
-    assert aside is not None
-    assert rows(database) == 500
-
-
-def test_what_a_kill_leaves_is_taken_up(tmp_path: Path) -> None:
-    database, aside = open_database(kept(tmp_path / "file.sqlite"), "FULL")
-    assert (rows(database), aside) == (501, None)
+def test_changes_that_were_not_merged_yet_survive_a_kill(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite"
+    fill(file)
+    database, _ = open_database(file, "FULL")
+    database.execute("INSERT INTO kept VALUES ('late')")
+    database.commit()
+    # As a kill leaves it: the file, and the log of changes beside it.
+    killed = tmp_path / "killed.sqlite"
+    for suffix in ("", "-wal"):
+        killed.with_name(killed.name + suffix).write_bytes(file.with_name(file.name + suffix).read_bytes())
+    database.close()
+    again, aside = open_database(killed, "FULL")
+    assert (count(again), aside) == (2001, None)
+    again.close()
 
 
 def test_changes_of_a_file_that_is_gone_are_not_made_to_the_new_one(tmp_path: Path) -> None:
-    file = kept(tmp_path / "file.sqlite")
-    file.unlink()
+    file = tmp_path / "a.sqlite"
+    fill(file)
+    file.rename(tmp_path / "elsewhere")
+    file.with_name("a.sqlite-wal").write_bytes(b"\x37\x7f\x06\x82 and changes")
     database, aside = open_database(file, "FULL")
-    assert (rows(database), aside) == (0, None)
-    assert list(tmp_path.glob("file.sqlite-wal.damaged-*"))
+    assert (database.execute("SELECT count(*) FROM sqlite_master").fetchone(), aside) == ((0,), None)
+    assert list(tmp_path.glob("a.sqlite-wal.damaged-*"))
+    database.close()
 
 
-def test_what_is_no_damage_is_raised(tmp_path: Path) -> None:
-    (tmp_path / "file.sqlite").mkdir()
-    with pytest.raises((sqlite3.Error, OSError)):
-        open_database(tmp_path / "file.sqlite", "FULL")
+def test_a_damaged_log_of_changes_is_moved_aside(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite"
+    fill(file)
+    file.with_name("a.sqlite-wal").write_bytes(bytes(5000))
+    database, aside = open_database(file, "FULL")
+    assert aside is not None
+    assert aside.name.startswith("a.sqlite-wal.damaged-")
+    assert count(database) == 2000
+    database.close()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_damaged_conversations_are_told_of_and_new_ones_begun(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "sessions.sqlite"
+    first = Sessions(file, 30, Clock())
+    assert await first.create("kept")
+    await first.close()
+    file.write_bytes(damage(file.read_bytes()))
+    again = Sessions(file, 30, Clock())
+    assert [(each.part, Path(each.aside).parent) for each in again.damage] == [("conversations", tmp_path)]
+    assert await again.create("kept")
+    await again.close()

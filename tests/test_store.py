@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -11,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rag import table
 from rag.chunking import chunk
 from rag.errors import RagError
 from rag.store import CANDIDATES, LanceStore
@@ -18,6 +22,7 @@ from rag.types import Document, Embedded, Filter, Page, Passage, Vectors
 from tests.fakes import PATIENCE, HashEmbedder, make_document, make_passage
 
 EMBEDDER = HashEmbedder()
+ROOT = Path(__file__).resolve().parent.parent
 
 
 async def open_store(path: Path, embedder: str = "hashed words") -> LanceStore:
@@ -475,6 +480,35 @@ async def test_housekeeping_waits_while_there_is_more_to_come_but_not_for_ever(
     keeping.cancel()
 
 
+async def test_caches_of_versions_that_are_gone_are_dropped_and_what_is_read_meanwhile_is_read_to_its_end(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "STALE_CACHE", -(1 << 40))
+    await put(store, make_document("the battery of the X200"))
+    await ask(store, "battery")
+    filled = store._database._session.approx_num_items
+    assert filled > 0
+    searches = [asyncio.create_task(texts(store, "battery")) for _ in range(20)]
+    await store.optimize()
+    assert store._database._session.approx_num_items < filled
+    assert [await search for search in searches] == [["the battery of the X200"]] * 20
+    # What comes next goes to the tables as they were opened anew.
+    await put(store, make_document("the charger of the X200", id="other"))
+    assert await texts(store, "charger", 1) == ["the charger of the X200"]
+    assert await store.delete("doc")
+    assert await store.counts() == (1, 1)
+
+
+def test_memory_of_arrow_comes_from_the_system() -> None:
+    """Its own allocator keeps what it has, and more with each document that is stored."""
+    told = "import server, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    environ = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    done = subprocess.run(
+        [sys.executable, "-c", told], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "system"
+
+
 @pytest.mark.parametrize("how", ["deleted", "replaced"])
 async def test_nothing_of_what_was_removed_is_left_on_disk(store: LanceStore, tmp_path: Path, how: str) -> None:
     for number in range(30):
@@ -571,6 +605,41 @@ async def test_what_changes_during_a_rebuild_is_right_afterwards(tmp_path: Path)
         "new": "new",
     }
     assert store.rebuilding() is None
+    store.close()
+
+
+async def test_searches_go_on_while_the_old_table_is_dropped(tmp_path: Path) -> None:
+    store = await left_behind(tmp_path, 30)
+
+    async def search() -> list[int]:
+        found = []
+        while store.rebuilding():
+            found.append(len(await store.search("battery 배터리", EMBEDDER.vector("battery"), 50)))
+        return found
+
+    searching = [asyncio.create_task(search()) for _ in range(4)]
+    await store.rebuild(embed)
+    assert {count for counts in await asyncio.gather(*searching) for count in counts} == {30}
+    store.close()
+
+
+async def test_an_old_table_that_was_half_dropped_when_the_server_was_killed_goes_and_disturbs_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await left_behind(tmp_path)
+
+    def die(folder: Path, **_: object) -> None:
+        next(folder.glob("data/*")).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("shutil.rmtree", die)
+        await store.rebuild(embed)
+    store.close()
+    store = await open_store(tmp_path, "new")
+    assert store.rebuilding() is None
+    assert len(await ask(store, "battery")) == 4
+    assert len(list((tmp_path / "index").iterdir())) == 1
     store.close()
 
 

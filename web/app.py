@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from weakref import WeakSet
 
 import aiohttp_jinja2
 import jinja2
@@ -37,12 +38,15 @@ from . import (
     openapi,
     ops,
     pages,
+    places,
     request_id,
     search,
     sessions,
+    stopping,
 )
 from .guard import Guard
-from .keys import ANSWERS, CLOSING, GUARD, LIMIT, SETTINGS, SOCKETS, STATE, VERSION
+from .keys import ANSWERS, CLOSING, GUARD, LIMIT, SETTINGS, SOCKETS, STATE, VERSION, WORK
+from .places import PLACES
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -62,7 +66,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
     With a `state` of ready parts, which stay the caller's, nothing is loaded.
     """
-    around = [request_id.identify, middleware.errors, middleware.own_address, auth.key_needed]
+    around = [request_id.identify, middleware.errors, middleware.own_address, auth.key_needed, stopping.refuse_new_work]
     app = web.Application(middlewares=around, client_max_size=MAX_BODY)
     app[SETTINGS] = settings
     app[GUARD] = Guard(settings.api_key)
@@ -72,6 +76,9 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
     )
     app[VERSION] = version
     app[SOCKETS] = set()
+    app[WORK] = set()
+    app[chat_ws.CONNECTIONS] = WeakSet()
+    app[PLACES] = places.empty()
     app[CLOSING] = asyncio.Event()
     app[ANSWERS] = Answers()
     app[metrics.METRICS] = metrics.Metrics(app[STATE], version, app[SOCKETS])
@@ -157,6 +164,9 @@ def _parts(models: Models) -> Callable[[web.Application], AsyncIterator[None]]:
         task = asyncio.create_task(_hold(app[SETTINGS], models, app[STATE], stop), name="parts")
         yield
         stop.set()
+        if app[STATE].status == "loading":
+            # What is still being opened is not waited for.
+            task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 

@@ -21,8 +21,9 @@ from rag.chat import Question
 from rag.errors import RagError
 from rag.protocol import AS_USUAL, End, ErrorEvent, Event, Stream, TokenEvent, chat_request, to_sse
 
-from . import rate
+from . import places, rate
 from .chat_ws import MAX_WAITING, SEND_TIMEOUT
+from .gone import when_gone
 from .keys import ANSWERS, STATE
 from .middleware import lang_of
 from .replies import event_stream, json_body, reply
@@ -114,7 +115,8 @@ async def _question(request: web.Request) -> Question:
     session_id = asked.session_id or str(uuid.uuid4())
     stream = Stream(str(uuid.uuid4()), session_id, time.monotonic)
     options = asked.options or AS_USUAL
-    return Question(asked.message, stream, threading.Event(), early_sources=True, options=options)
+    asker = rate.asker_of(request, session_id)
+    return Question(asked.message, stream, threading.Event(), early_sources=True, options=options, asker=asker)
 
 
 @asynccontextmanager
@@ -124,12 +126,14 @@ async def _answering(request: web.Request, question: Question) -> AsyncIterator[
     running = answers.running(question.stream.session_id)
     if running > MAX_WAITING:
         raise RagError("GEN-004", seconds=10 * running)
-    rate.check(request)
-    answer = answers.begin(question, chat.answer(question))
-    try:
-        yield answer
-    finally:
-        answers.drop(answer)
+    with places.held(request, "stream"):
+        rate.check(request)
+        answer = answers.begin(question, chat.answer(question))
+        try:
+            with when_gone(request, answer.cancel):
+                yield answer
+        finally:
+            answers.drop(answer)
 
 
 async def _tell(request: web.Request, answer: Answer) -> AsyncGenerator[Sequence[Event], None]:
@@ -148,9 +152,6 @@ async def _tell(request: web.Request, answer: Answer) -> AsyncGenerator[Sequence
                 yield ()
                 continue
             events = more.result()
-            if not events:
-                # The server is being stopped.
-                events = [ErrorEvent(answer.message_id, RagError("WS-003-SERVICE_NOT_INITIALIZED"))]
             yield events
             if isinstance(events[-1], End | ErrorEvent):
                 break

@@ -15,6 +15,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from rag.answers import Answer, Answers, Reader
 from rag.chat import Mode, Question
+from rag.ending import refusal
 from rag.errors import Lang, RagError
 from rag.protocol import (
     MAX_FRAME,
@@ -31,8 +32,8 @@ from rag.protocol import (
     to_ws,
 )
 
-from . import rate
-from .keys import ANSWERS, SETTINGS, SOCKETS, STATE
+from . import connections, places, rate
+from .keys import ANSWERS, CLOSING, SOCKETS, STATE
 from .metrics import METRICS
 from .middleware import lang_of
 from .request_id import note_end
@@ -46,19 +47,28 @@ SEND_TIMEOUT = 30.0
 # The first is the client's goodbye. The library's close code does not tell it from a connection that just ended.
 CLOSED = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 
+# Seconds that a client has to answer a goodbye in.
+FAREWELL = 0.7
+
 log = logging.getLogger(__name__)
 
 
 async def chat_ws(request: web.Request) -> web.WebSocketResponse:
     session_id = check_session_id(request.query.get("session_id"))
-    sockets, most = request.app[SOCKETS], request.app[SETTINGS].max_connections
-    if len(sockets) >= most:
-        raise RagError("WS-004-TOO_MANY_CONNECTIONS", limit=most)
+    with places.held(request, "socket"):
+        return await _serve(request, session_id)
+
+
+async def _serve(request: web.Request, session_id: str) -> web.WebSocketResponse:
+    sockets = request.app[SOCKETS]
     # One byte more than is allowed: the library refuses a frame that reaches its limit.
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MAX_FRAME + 1, compress=False)
     sockets.add(socket)
     try:
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ValueError as error:  # the library's, for a key beyond ASCII
+            raise RagError("HTTP-400") from error
         connection = Connection(
             socket=socket,
             request=request,
@@ -70,6 +80,7 @@ async def chat_ws(request: web.Request) -> web.WebSocketResponse:
             thinking=request.query.get("thinking") == "show",
             mode=_mode_of(request.query.get("answers")),
         )
+        request.app[CONNECTIONS].add(connection)
         await connection.serve()
     finally:
         sockets.discard(socket)
@@ -78,7 +89,10 @@ async def chat_ws(request: web.Request) -> web.WebSocketResponse:
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Connection:
-    """One socket: a reader of frames, and a writer that tells the answers one after the other."""
+    """One socket: a reader of frames, and a writer that tells the answers one after the other.
+
+    `all_told` is set while nothing waits to be told.
+    """
 
     socket: web.WebSocketResponse
     request: web.Request
@@ -89,6 +103,7 @@ class Connection:
     early_sources: bool
     thinking: bool
     mode: Mode
+    all_told: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: deque[Reader | ErrorEvent] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _telling: Reader | None = None
@@ -96,6 +111,7 @@ class Connection:
 
     async def serve(self) -> None:
         """Until the socket is closed. Answers go on for a while, in case that their client comes back."""
+        self.all_told.set()
         writer = asyncio.create_task(self._write(), name="chat")
         try:
             while (message := await self.socket.receive()).type not in CLOSED:
@@ -146,6 +162,8 @@ class Connection:
             return
         if known and not known.ended and not known.abandoned:
             raise _busy()
+        if self.request.app[CLOSING].is_set():
+            raise refusal()
         chat = self.state.ready_chat()
         asked = {reader.answer for reader in self._readers()} | set(self.answers.abandoned(self.session_id))
         # One is being answered, or will be as soon as the writer has its turn.
@@ -154,7 +172,8 @@ class Connection:
         rate.check(self.request)
         stream = Stream(message.message_id, self.session_id, time.monotonic)
         how = (self.early_sources, self.thinking, self.mode, message.replaces, message.options)
-        question = Question(message.content, stream, threading.Event(), *how)
+        asker = rate.asker_of(self.request, self.session_id)
+        question = Question(message.content, stream, threading.Event(), *how, asker=asker)
         self._read(self.answers.begin(question, chat.answer(question)), 0)
 
     def _resume(self, message: Resume) -> None:
@@ -181,6 +200,7 @@ class Connection:
 
     def _put(self, item: Reader | ErrorEvent) -> None:
         self._waiting.append(item)
+        self.all_told.clear()
         self._arrived.set()
 
     # The writer.
@@ -191,6 +211,7 @@ class Connection:
                 await self._arrived.wait()
                 if not self._waiting:
                     self._arrived.clear()
+                    self.all_told.set()
                     continue
                 item = self._waiting.popleft()
                 if isinstance(item, ErrorEvent):
@@ -201,7 +222,7 @@ class Connection:
         except (ConnectionError, TimeoutError):
             # Nobody reads any more. Without the abort a stalled reader would hold the socket open.
             if self.request.transport is not None:
-                self.request.transport.abort()
+                connections.drop(self.request.transport)
         except Exception:
             log.exception("a socket failed")
             await self._close(WSCloseCode.INTERNAL_ERROR)
@@ -239,16 +260,36 @@ def _mode_of(value: str | None) -> Mode:
     return "quote" if value == "quote" else "free" if value == "free" else ""
 
 
+CONNECTIONS = web.AppKey("connections", weakref.WeakSet[Connection])
+
+
+async def leave(app: web.Application) -> None:
+    """Close every connection with 1001, each as soon as all is told on it."""
+
+    async def close(connection: Connection) -> None:
+        await connection.all_told.wait()
+        await _say_goodbye(connection)
+
+    still_open = app[CONNECTIONS]
+    await asyncio.gather(*map(close, still_open))
+
+
 async def close_all(app: web.Application) -> None:
     """`on_shutdown`: tell every client that the server goes, and do not wait for those that do not listen.
 
     Answers end with it, read or not.
     """
-
-    async def close(socket: web.WebSocketResponse) -> None:
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(socket.close(code=WSCloseCode.GOING_AWAY), 2)
-
-    sockets = app[SOCKETS]
-    await asyncio.gather(*[close(socket) for socket in sockets])
+    still_open = app[CONNECTIONS]
+    await asyncio.gather(*map(_say_goodbye, still_open))
+    for connection in still_open:
+        transport = connection.request.transport
+        # Of those that take nothing alone: it would take back a goodbye that is on its way.
+        if transport is not None and transport.get_write_buffer_size():
+            connections.drop(transport)
     await app[ANSWERS].close()
+
+
+async def _say_goodbye(connection: Connection) -> None:
+    """Close it with 1001, and do not wait long for a client to say the same."""
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(connection.socket.close(code=WSCloseCode.GOING_AWAY), FAREWELL)

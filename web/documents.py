@@ -24,7 +24,7 @@ from .middleware import CONTENT_POLICY
 from .replies import reply
 
 # Characters of a text in one answer.
-MAX_TEXT = 1_000_000
+MAX_TEXT = 100_000
 # Places of words in one answer.
 MAX_PLACES = 2_000
 # What a browser may show in its own window; it runs nothing of what stands in it.
@@ -159,7 +159,10 @@ async def original(request: web.Request) -> web.StreamResponse:
         "Content-Security-Policy": policy,
         hdrs.CACHE_CONTROL: "private, no-cache",
     }
-    return web.FileResponse(path, headers=headers)
+    response = web.FileResponse(path, headers=headers)
+    # Sent by this process and not by the system, so that a client that does not read on is seen.
+    response.enable_compression(web.ContentCoding.identity)
+    return response
 
 
 async def delete(request: web.Request) -> web.Response:

@@ -16,7 +16,7 @@ from rag.types import Embedder, Vectors
 from .chat_http import CLIENT_GONE
 from .keys import STATE
 from .openai_types import EmbeddingRequest, parsed, refused
-from .replies import JSON, dumps, json_body
+from .replies import dumps, json_body, json_text
 
 # As many texts as are taken, each as long as an embedder reads.
 MAX_BODY = 4 << 20
@@ -43,7 +43,7 @@ async def embeddings(request: web.Request) -> web.Response:
         vectors += list(await embedder.embed(batch, background=len(asked.texts) > 1))
     compact = asked.encoding_format == "base64"
     body = await asyncio.to_thread(_body, vectors, compact, embedder.name, tokens)
-    return web.Response(text=body, content_type=JSON)
+    return json_text(body)
 
 
 def _count(embedder: Embedder, texts: Sequence[str]) -> int:

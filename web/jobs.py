@@ -14,6 +14,7 @@ from rag import disk
 from rag.errors import RagError
 from rag.incoming import Incoming, Job, State
 
+from . import places
 from .keys import CLOSING, STATE
 from .middleware import lang_of
 from .operation import FORM
@@ -100,22 +101,31 @@ async def list_jobs(request: web.Request) -> web.Response:
 
 
 async def job_events(request: web.Request) -> web.StreamResponse:
-    """`GET /documents/jobs/{id}/events`: server-sent events `job` until the job has ended."""
+    """`GET /documents/jobs/{id}/events`: server-sent events `job` until the job has ended, or the server stops."""
     job = request.app[STATE].ready_index().ingester.job(request.match_info["id"])
-    response = await event_stream(request)
-    lang = lang_of(request)
-    with contextlib.suppress(ConnectionError):
-        while True:
-            changed = job.changed
-            await response.write(f"event: job\ndata: {dumps(job.body(lang))}\n\n".encode())
-            if job.ended:
-                break
-            while not changed.is_set():
-                try:
-                    await asyncio.wait_for(changed.wait(), HEARTBEAT)
-                except TimeoutError:
+    lang, closing = lang_of(request), request.app[CLOSING]
+    with places.held(request, "stream"):
+        response = await event_stream(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                changed = job.changed
+                await response.write(f"event: job\ndata: {dumps(job.body(lang))}\n\n".encode())
+                if job.ended or closing.is_set():
+                    break
+                while not await _one_of(changed, closing):
                     await response.write(b": \n\n")
     return response
+
+
+async def _one_of(*events: asyncio.Event) -> bool:
+    """Whether one of them was set within `HEARTBEAT` seconds."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        done, _ = await asyncio.wait(waiting, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 async def events(request: web.Request) -> web.StreamResponse:
@@ -125,6 +135,11 @@ async def events(request: web.Request) -> web.StreamResponse:
     and those that have failed and were not sent again, later ones what has changed since. `counts` is as in the
     statistics.
     """
+    with places.held(request, "stream"):
+        return await _events(request)
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
     state, lang = request.app[STATE], lang_of(request)
     known: dict[str, tuple[State, int, int]] = {}
 

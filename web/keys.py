@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 
@@ -20,4 +21,5 @@ VERSION = web.AppKey("version", str)
 CLOSING = web.AppKey("closing", asyncio.Event)
 ANSWERS = web.AppKey("answers", Answers)
 LIMIT = web.AppKey("limit", Limit)
+WORK: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("work", set)
 SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets", set)

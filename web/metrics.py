@@ -78,7 +78,7 @@ class Metrics(Collector):
         yield from self._answers()
         yield from self._index()
         yield _histogram(
-            "rag_event_loop_lag_seconds", "How late the event loop was, looked at once a second.", figures.lag
+            "rag_event_loop_lag_seconds", "How late the event loop was, looked at ten times a second.", figures.lag
         )
 
     def _doors(self) -> Iterator[Metric]:

@@ -30,6 +30,8 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    # Names in answers and documents are looked up by nobody who has not followed a link.
+    "X-DNS-Prefetch-Control": "off",
 }
 # What the pages of an allowed origin may do. Without `Allow-Credentials`, browsers send no cookies along.
 PREFLIGHT_HEADERS = {
@@ -66,7 +68,10 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(_from_http(exception, request), request)
     except web.RequestPayloadError:
         return error_response(RagError("HTTP-400"), request)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            # Whoever asked has gone, and nobody reads this.
+            return error_response(RagError("HTTP-400"), request)
         log.exception("%s %s failed", request.method, route_of(request))
         return error_response(RagError("WS-999-INTERNAL_ERROR"), request)
 
@@ -118,6 +123,8 @@ async def own_address(request: web.Request, handler: Handler) -> web.StreamRespo
     origin = foreign_origin(request)
     if origin is not None and not _is_allowed(origin, request):
         raise RagError("AUTH-003", name="Origin", value=origin[:200])
+    if origin is None and _is_fetched_elsewhere(request):
+        raise RagError("AUTH-003", name="Sec-Fetch-Site", value=request.headers["Sec-Fetch-Site"][:200])
     if origin is not None and request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
         return web.Response(status=204, headers=PREFLIGHT_HEADERS)
     return await handler(request)
@@ -129,10 +136,18 @@ def foreign_origin(request: web.Request) -> str | None:
     return None if origin is None or _same_site(origin, host_of(request)) else origin
 
 
+def _is_fetched_elsewhere(request: web.Request) -> bool:
+    """Whether a page of another site asks for it as a picture, a script, a frame and so on, of which browsers tell no
+    `Origin`. A link that a person follows is none of these."""
+    told = {name: request.headers.get(f"Sec-Fetch-{name}", "") for name in ("Site", "Mode", "Dest")}
+    follows = request.method in ("GET", "HEAD") and (told["Mode"], told["Dest"]) == ("navigate", "document")
+    return told["Site"] in ("cross-site", "same-site") and not follows
+
+
 def _target(request: web.Request) -> str:
     """The host of the request's target, which may be a whole address and then counts more than the header."""
     try:
-        return (request.url.host or "").lower()
+        return (request.url.host or "").lower().removesuffix(".")
     except ValueError:
         return ""
 
@@ -144,7 +159,7 @@ def _is_allowed(origin: str, request: web.Request) -> bool:
 def _is_own_host(header: str, bound: str, allowed: Collection[str] = ()) -> bool:
     if not HOST.fullmatch(header):
         return False
-    name = _host_name(f"http://{header}").removesuffix(".")
+    name = _host_name(f"http://{header}")
     if header.lower() in allowed or name in {each.strip("[]") for each in allowed}:
         return True
     if name in ("localhost", "127.0.0.1", "::1", bound):
@@ -158,16 +173,19 @@ def _is_own_host(header: str, bound: str, allowed: Collection[str] = ()) -> bool
 def _same_site(origin: str, host: str) -> bool:
     try:
         parsed = URL(origin)
+        if parsed.user is not None or parsed.password is not None:
+            return False
         # A port that goes without saying may be said in one of them.
-        own = URL(f"{parsed.scheme}://{host}")
-        return parsed.scheme in ("http", "https") and parsed.host_port_subcomponent == own.host_port_subcomponent
+        same_port = parsed.port == URL(f"{parsed.scheme}://{host}").port
     except ValueError:
         return False
+    return parsed.scheme in ("http", "https") and same_port and _host_name(origin) == _host_name(f"http://{host}") != ""
 
 
 def _host_name(url: str) -> str:
+    """In small letters, without the dot of a name that is told in full."""
     try:
-        return (URL(url).host or "").lower()
+        return (URL(url).host or "").lower().removesuffix(".")
     except ValueError:
         return ""
 

@@ -20,6 +20,7 @@ from .chat_http import CLIENT_GONE, listen, send
 from .keys import STATE
 from .middleware import lang_of
 from .openai_types import ChatRequest, Completion, parsed
+from .rate import asker_of
 from .replies import json_body, reply
 from .state import State
 
@@ -55,7 +56,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
     asked = parsed(ChatRequest, await json_body(request))
     asked.check()
     chat = request.app[STATE].ready_chat()
-    question = _question(asked, chat)
+    question = _question(request, asked, chat)
     completion = Completion(
         question.stream.message_id,
         int(time.time()),
@@ -75,14 +76,16 @@ async def completions(request: web.Request) -> web.StreamResponse:
     return reply(completion.whole(text, end))
 
 
-def _question(asked: ChatRequest, chat: Chat) -> Question:
+def _question(request: web.Request, asked: ChatRequest, chat: Chat) -> Question:
     id = uuid.uuid4().hex
+    session_id = f"v1-{id}"
     return Question(
         asked.question,
-        Stream(f"chatcmpl-{id}", f"v1-{id}", time.monotonic),
+        Stream(f"chatcmpl-{id}", session_id, time.monotonic),
         threading.Event(),
         history=asked.history(),
         messages=[message.told() for message in asked.messages] if asked.bare else (),
         system=asked.system,
         sampling=asked.sampling(chat.sampling),
+        asker=asker_of(request, session_id),
     )

@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from rag.catalogue import CATALOGUE
+from rag.ending import refusal
 from rag.errors import Lang
 from rag.protocol import Cancel, ClientMessage, Resume
 
@@ -20,6 +21,7 @@ from .openai_types import PREFIX
 from .operation import JSON, REF, Answer, Operation, Parameter, Said
 from .operations import OPERATIONS
 from .replies import reply
+from .stopping import is_work
 
 # What any address can answer with, and any that takes a body.
 ALWAYS = ("AUTH-003", "WS-999-INTERNAL_ERROR")
@@ -113,7 +115,8 @@ def document(version: str, lang: Lang) -> dict[str, Any]:
 def codes_of(operation: Operation) -> tuple[str, ...]:
     """All codes that the operation can answer with."""
     locked = LOCKED if "security" not in operation.extra else ()
-    return (*operation.codes, *(WITH_BODY if operation.body else ()), *locked, *ALWAYS)
+    stopping = (refusal().code,) if is_work(operation.method, operation.path) else ()
+    return (*operation.codes, *(WITH_BODY if operation.body else ()), *locked, *stopping, *ALWAYS)
 
 
 def _in(lang: Lang, said: Said) -> str:

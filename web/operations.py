@@ -28,7 +28,10 @@ from .search import Search
 INVALID = "WS-002-VALIDATION_ERROR"
 NOT_READY = ("WS-003-SERVICE_NOT_INITIALIZED", "GEN-002", "SEARCH-003", "SETUP-003", "SETUP-010")
 NO_INDEX = (*NOT_READY, "SEARCH-004")
+# Where something is held open.
+HELD = ("WS-004-TOO_MANY_CONNECTIONS", "WS-005-TOO_MANY_OF_CLIENT")
 ASKED = (
+    *HELD,
     "WS-001-INVALID_JSON",
     INVALID,
     *NO_INDEX,
@@ -183,7 +186,7 @@ SOCKETS = (
             Parameter("answers", ("`quote` 또는 `free`: 답변의 방식", "`quote` or `free`: the kind of the answers.")),
             Parameter("thinking", ("`show`: 모델의 생각도 보냅니다.", "`show`: what the model thinks is sent, too.")),
         ),
-        codes=("SESSION-001", "HTTP-400", "WS-004-TOO_MANY_CONNECTIONS"),
+        codes=("SESSION-001", "HTTP-400", *HELD),
         extra={
             "x-websocket": {
                 "guide": "/guides/05-protocol",
@@ -512,7 +515,7 @@ INCOMING = (
             )
         },
         parameters=(IN_LANG,),
-        codes=NO_INDEX,
+        codes=(*HELD, *NO_INDEX),
     ),
     Operation(
         "DELETE",
@@ -544,7 +547,7 @@ INCOMING = (
             )
         },
         parameters=(JOB, IN_LANG),
-        codes=(*NO_INDEX, "DOC-007", NO_PATH),
+        codes=(*HELD, *NO_INDEX, "DOC-007", NO_PATH),
     ),
 )
 

@@ -10,12 +10,13 @@ from typing import Any
 from aiohttp import web
 
 from rag import llama
+from rag.ending import refusal
 from rag.errors import RagError
 from rag.figures import free_memory, process_memory
 from rag.probe import Machine, threads_of
 
 from .auth import may_enter
-from .keys import GUARD, SETTINGS, STATE, VERSION
+from .keys import CLOSING, GUARD, SETTINGS, STATE, VERSION
 from .middleware import lang_of
 from .replies import reply
 from .state import State
@@ -27,13 +28,16 @@ async def health(request: web.Request) -> web.Response:
     Who has no key where one is needed learns no more than whether it is up.
     """
     state = request.app[STATE]
-    status, error = state.status, state.error
+    status: str = state.status
+    error = state.error
     documents = passages = 0
     try:
         documents, passages = await _counts(state)
     except RagError as failure:
         status, error = "error", failure
-    code = 503 if status == "error" else 200
+    if request.app[CLOSING].is_set():
+        status, error = "stopping", refusal()
+    code = 503 if status in ("error", "stopping") else 200
     body: dict[str, Any] = {
         "status": status,
         "version": request.app[VERSION],

@@ -12,6 +12,7 @@ from .auth import key_of
 from .forwarded import client_of
 from .guard import digest_of, network_of
 from .keys import GUARD, LIMIT
+from .places import is_here
 
 
 def check(request: web.Request) -> None:
@@ -19,6 +20,12 @@ def check(request: web.Request) -> None:
     wait = request.app[LIMIT].take(_client(request))
     if wait:
         raise RagError("RATE-001", seconds=math.ceil(wait))
+
+
+def asker_of(request: web.Request, session_id: str) -> str:
+    """Whose turn a question takes. On this machine, which may be a proxy for many, each conversation has its own."""
+    client = _client(request)
+    return session_id if is_here(client) else client
 
 
 def _client(request: web.Request) -> str:

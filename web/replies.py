@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -11,6 +12,8 @@ from rag.errors import RagError
 from rag.protocol import load_object
 
 JSON = "application/json"
+# Bytes of a body that are written at once.
+AT_ONCE = 64 << 10
 
 
 def check_type(request: web.Request, accepted: str) -> None:
@@ -26,11 +29,19 @@ async def json_body(request: web.Request) -> dict[str, Any]:
 
 
 def dumps(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False)
+    """JSON that can be sent: what stood for broken UTF-8 in a request is a question mark."""
+    return json.dumps(data, ensure_ascii=False).encode(errors="replace").decode()
 
 
 def reply(data: Any, status: int = 200) -> web.Response:
-    return web.json_response(data, status=status, dumps=dumps)
+    return json_text(dumps(data), status)
+
+
+def json_text(text: str, status: int = 200) -> web.Response:
+    """JSON that is written already. A large one leaves in pieces: as a whole, a slow reader would cost it twice."""
+    body = text.encode()
+    pieces = io.BytesIO(body) if len(body) > AT_ONCE else body
+    return web.Response(body=pieces, status=status, content_type=JSON, charset="utf-8")
 
 
 async def event_stream(request: web.Request) -> web.StreamResponse:

@@ -347,7 +347,7 @@ class Loading(TypedDict):
 
 
 class Health(TypedDict):
-    status: Literal["loading", "ok", "error"]
+    status: Literal["loading", "ok", "error", "stopping"]
     version: str
     key_required: bool
     model: NotRequired[str]

@@ -3,49 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
-from rag.errors import Lang, RagError
+from rag.ending import Ending
+from rag.errors import RagError
 
+from . import stopping
+from .connections import Connection, Refusal, Watch, most_connections
 from .keys import SETTINGS
 from .middleware import SECURITY_HEADERS
 from .replies import reply
 
-# Seconds that an idle connection is kept, and that requests have to end in when the server stops.
+# Seconds that an idle connection is kept, and that requests have after the drain, once to end and once to be cancelled.
 KEEP_ALIVE = 75.0
-SHUTDOWN = 5.0
+SHUTDOWN = 0.25
+
+log = logging.getLogger(__name__)
 
 
-def run(app: web.Application, sock: socket.socket, ready: Callable[[], None], **site: Any) -> None:
-    """Serve on the socket until the process is told to stop. `ready` is called at once; `site` as of `SockSite`."""
-    # Where the system knows no signal handlers, Ctrl+C comes as this.
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(app, sock, ready, site))
+def run(app: web.Application, sock: socket.socket, ready: Callable[[], None], ending: Ending, **site: Any) -> None:
+    """Serve on the socket until the process is told to end. `ready` is called at once; `site` as of `SockSite`."""
+    # It is not closed: that would wait for threads whose work nobody waits for.
+    asyncio.Runner().run(_serve(app, sock, ready, ending, site))
 
 
-async def _serve(app: web.Application, sock: socket.socket, ready: Callable[[], None], site: dict[str, Any]) -> None:
+async def _serve(
+    app: web.Application, sock: socket.socket, ready: Callable[[], None], ending: Ending, site: dict[str, Any]
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    with contextlib.suppress(NotImplementedError):
-        for number in numbers:
-            loop.add_signal_handler(number, stop.set)
+
+    def stop_soon() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    ending.on_signal(stop_soon)
     runner = Runner(app, shutdown_timeout=SHUTDOWN, keepalive_timeout=KEEP_ALIVE)
     await runner.setup()
     try:
         await web.SockSite(runner, sock, **site).start()
         ready()
         await stop.wait()
-        # Who says so twice does not want to wait.
-        for number in numbers:
-            loop.remove_signal_handler(number)
+        await stopping.drain(app)
     finally:
         await runner.cleanup()
 
@@ -53,22 +56,28 @@ async def _serve(app: web.Application, sock: socket.socket, ready: Callable[[], 
 class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _Server(server, self.app[SETTINGS].lang)
+        settings = self.app[SETTINGS]
+        watch = Watch(most_connections(settings.max_connections), settings.lang)
+        return _Server(server, watch)
 
 
 class _Server(web.Server):
-    """The library's server, whose connections answer in `lang` what they cannot read."""
+    """The library's server, whose connections are watched, and say in the catalogue's words what they cannot read."""
 
-    def __init__(self, made: web.Server, lang: Lang) -> None:
+    def __init__(self, made: web.Server, watch: Watch) -> None:
         # All that the library has set up, whatever that is.
         vars(self).update(vars(made))
-        self.lang = lang
+        self.watch = watch
 
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+    def __call__(self) -> Connection | Refusal:  # type: ignore[override]
+        if self.watch.is_full:
+            return Refusal(self.watch)
+        connection = _Connection(self, loop=self._loop, **self._kwargs)
+        connection.watch = self.watch
+        return connection
 
 
-class _Connection(RequestHandler):
+class _Connection(Connection):
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -80,10 +89,15 @@ class _Connection(RequestHandler):
 
         Raises `ConnectionError` where an answer has begun.
         """
-        super().handle_error(request, status, exc, message)
-        assert isinstance(self._manager, _Server)
+        if status < 500:
+            # Whoever sends nonsense fills no log with it.
+            log.debug("not HTTP: %s", message)
+            if request.writer.output_size > 0:
+                raise ConnectionError("an answer has begun")
+        else:
+            super().handle_error(request, status, exc, message)
         error = RagError("HTTP-400" if status < 500 else "WS-999-INTERNAL_ERROR")
-        response = reply(error.body(self._manager.lang), status=error.status)
+        response = reply(error.body(self.watch.lang), status=error.status)
         response.headers.update(SECURITY_HEADERS)
         response.force_close()
         return response

@@ -7,12 +7,12 @@ import re
 from pathlib import PurePath
 
 from ..errors import RagError
-from .text import Loaded
+from .text import MAX_TEXT, Loaded, TooMuch
 
-__all__ = ["SUPPORTED", "Loaded", "load", "suffix"]
+__all__ = ["MAX_TEXT", "SUPPORTED", "Loaded", "load", "suffix"]
 
-# In characters. Far more than the largest books hold; spreadsheets and logs may reach it.
-MAX_TEXT = 64 << 20
+# More are no pages that anybody looks up; the text is then one whole.
+MAX_PAGES = 50_000
 
 _MODULES = {
     ".csv": "plain",
@@ -55,6 +55,8 @@ def load(name: str, data: bytes) -> Loaded:
         loaded: Loaded = importlib.import_module(f".{module}", __name__).load(name, data)
     except (RagError, MemoryError):
         raise
+    except TooMuch as error:
+        raise RagError("DOC-011", file=name, limit=MAX_TEXT >> 20) from error
     except Exception as error:
         # Whatever a damaged file makes a loader stumble over.
         raise RagError("DOC-005", file=name) from error
@@ -63,7 +65,7 @@ def load(name: str, data: bytes) -> Loaded:
     if len(loaded.text) > MAX_TEXT:
         raise RagError("DOC-011", file=name, limit=MAX_TEXT >> 20)
     title = " ".join(_whole(loaded.title).split())[:200] or PurePath(name).stem
-    return Loaded(_whole(loaded.text), title, loaded.pages)
+    return Loaded(_whole(loaded.text), title, loaded.pages if len(loaded.pages) <= MAX_PAGES else ())
 
 
 def suffix(name: str) -> str:

@@ -20,6 +20,8 @@ from ..errors import RagError
 LIMIT = 1 << 30
 FREE = 64 << 20
 RATIO = 200
+# The largest documents have some thousand parts. Reading the list of more takes long by itself.
+MOST_PARTS = 100_000
 _COMPOUND_FILE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 Element = ElementTree.Element
@@ -33,8 +35,10 @@ class Archive(zipfile.ZipFile):
         if data.startswith(_COMPOUND_FILE):
             # The form in which office programs encrypt, and that of their files of the last century.
             raise RagError("DOC-004" if "EncryptedPackage".encode("utf-16-le") in data else "DOC-005", file=name)
-        super().__init__(io.BytesIO(data))
         self._too_much = RagError("DOC-011", file=name, limit=LIMIT >> 20)
+        if data.count(b"PK\x01\x02") > MOST_PARTS:
+            raise self._too_much
+        super().__init__(io.BytesIO(data))
         self._left = min(LIMIT, max(FREE, RATIO * len(data)))
         parts = self.infolist()
         if any(part.flag_bits & 1 for part in parts):

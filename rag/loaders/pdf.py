@@ -10,7 +10,10 @@ from itertools import chain, pairwise
 import pypdfium2
 
 from ..errors import RagError
-from .text import Loaded, clean, paginate
+from .text import Loaded, TooMuch, clean, paginate
+
+# A small file may say of any number that they are its pages, all of them the same.
+_MOST_PAGES = 100_000
 
 _UNTITLED = re.compile(r"untitled.*|제목 ?없음.*|.*\.(docx?|hwpx?|pptx?|xlsx?|indd|tex|dvi)", re.IGNORECASE)
 
@@ -22,6 +25,8 @@ def load(name: str, data: bytes) -> Loaded:
         code = "DOC-004" if "password" in str(error).lower() else "DOC-005"
         raise RagError(code, file=name) from error
     try:
+        if len(document) > _MOST_PAGES:
+            raise TooMuch
         title = re.sub("^Microsoft \\w+ - ", "", str(document.get_metadata_value("Title") or "").strip())
         pages = [_lines(_text(document, number)) for number in range(len(document))]
     finally:

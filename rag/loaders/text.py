@@ -12,6 +12,13 @@ from dataclasses import dataclass
 from ..errors import RagError
 from ..types import Page
 
+# In characters. Far more than the largest books hold; spreadsheets and logs may reach it.
+MAX_TEXT = 64 << 20
+
+
+class TooMuch(Exception):
+    """More text than is taken; known before all of it is in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -33,6 +40,12 @@ _DECLARED = {
 }
 
 
+# Encodings of no file; with most of them the time grows with the square.
+_STRANGE = frozenset(("idna", "punycode", "unicode-escape", "raw-unicode-escape"))
+# Longer rows are in no language (UAX #15, 12.1); putting them in order takes the square of their length.
+_MARKS = re.compile("([\u0300-\u036f]{30})[\u0300-\u036f]+")
+
+
 def decode(name: str, data: bytes, declared: str = "") -> str:
     """Text in UTF-8, in UTF-16 with its mark, as declared, or in Korean CP949; the first that reads all of it.
 
@@ -46,7 +59,8 @@ def decode(name: str, data: bytes, declared: str = "") -> str:
     for encoding in encodings:
         # An unknown encoding is a LookupError.
         with contextlib.suppress(ValueError, LookupError):
-            return clean(data.decode(encoding))
+            if codecs.lookup(encoding).name not in _STRANGE:
+                return clean(data.decode(encoding))
     for encoding in ("utf-8", "cp949"):
         # A few bad bytes are let be where the rest makes sense, as in a file that was cut off.
         text = data.decode(encoding, "replace")
@@ -62,7 +76,7 @@ def decode(name: str, data: bytes, declared: str = "") -> str:
 def clean(text: str) -> str:
     """Line ends become one newline, and decomposed Hangul, as some systems write it, whole syllables."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").removeprefix("\ufeff")
-    return unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", _MARKS.sub(r"\1", text))
 
 
 def line(text: str) -> str:
@@ -105,11 +119,16 @@ def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """A table as paragraphs of lines `a | b | c`. A long table has its header on top of each paragraph, so that no
     passage is without it. Empty rows and cells at the end of a row are left out."""
     block: list[str] = []
-    header, size, first = "", 0, True
+    header, size, first, total = "", 0, True, 0
     for row in rows:
-        cells = plain(" | ".join(line(cell) for cell in row).rstrip(" |"))
+        if not any(row):
+            continue
+        cells = plain(" | ".join(line(cell) if cell else "" for cell in row).rstrip(" |"))
         if not cells.strip(" |"):
             continue
+        total += len(cells)
+        if total > MAX_TEXT:
+            raise TooMuch
         if first:
             first = False
             named = len(row) > 1 and not any(cell and _NUMBER.fullmatch(cell) for cell in row)
@@ -130,5 +149,7 @@ def paginate(parts: Iterable[tuple[int, str]], title: str = "") -> Loaded:
         pages.append(Page(number, length, length + len(text)))
         texts.append(text + "\n\n")
         length += len(text) + 2
+        if length > MAX_TEXT:
+            raise TooMuch
     whole = "".join(texts)
     return Loaded(whole if whole.strip() else "", title, tuple(pages))

@@ -87,6 +87,7 @@ class PacedGenerator(ScriptedGenerator):
         cancel: CancelFlag,
         choices: Sequence[str] = (),
         priors: Sequence[float] = (),
+        asker: str = "",
     ) -> AsyncGenerator[Token, None]:
         began = time.monotonic()
         for number, piece in enumerate(self.pieces):

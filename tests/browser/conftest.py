@@ -34,14 +34,21 @@ def language(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def driver(language: str, tmp_path: Path) -> Iterator:
     """A fresh browser with an empty profile, so that no test sees the storage of another."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    if not shutil.which("chromium") or not shutil.which("chromedriver"):
+        pytest.skip("chromium and chromedriver are not installed")
+    browser = headless(tmp_path / "profile", language)
+    yield browser
+    browser.quit()
+
+
+def headless(profile: Path, language: str, *more: str):
+    """A browser that says nothing of its own accord."""
+    from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not chromedriver:
-        pytest.skip("chromium and chromedriver are not installed")
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = shutil.which("chromium")
     for argument in (
         "--headless=new",
         "--no-sandbox",
@@ -51,15 +58,15 @@ def driver(language: str, tmp_path: Path) -> Iterator:
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--user-data-dir={profile}",
+        *more,
     ):
         options.add_argument(argument)
     options.add_experimental_option("prefs", {"intl.accept_languages": language})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(chromedriver))
+    browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     browser.set_page_load_timeout(60)
-    yield browser
-    browser.quit()
+    return browser
 
 
 @pytest.fixture

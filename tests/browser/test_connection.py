@@ -14,7 +14,8 @@ from rag import answers
 from rag.errors import RagError
 from tests.browser.page import Page, in_english, stretch
 from tests.cutting_proxy import CuttingProxy, cutting_proxy
-from web.keys import ANSWERS
+from web import stopping
+from web.keys import ANSWERS, CLOSING
 
 pytestmark = pytest.mark.browser
 
@@ -151,6 +152,18 @@ def test_the_state_is_always_said_in_words(driver, scripted, proxy: CuttingProxy
     driver.execute_script("delete navigator.onLine; dispatchEvent(new Event('online'));")
     page.until(lambda: connected(page), 30)
     page.until(lambda: not page.shown("connection-wait"), 30)
+
+
+def test_a_server_that_restarts_says_so_and_no_question_is_lost(driver, scripted) -> None:
+    page = Page(driver, scripted.url)
+    asyncio.run_coroutine_threadsafe(stopping.drain(scripted.app), scripted._loop).result(30)
+    page.until(lambda: page.status() in ("서버가 다시 시작하는 중", "The server is restarting"), 30)
+    page.ask(ASKED)
+    page.same(page.phases, ["waiting"])
+    # What comes back is as good as new.
+    scripted.run(scripted.app[CLOSING].clear)
+    whole(page)
+    assert connected(page)
 
 
 @pytest.mark.parametrize("event", ["online", "visibilitychange"])

@@ -548,3 +548,19 @@ test('two clients know nothing of each other', () => {
   one.onmessage({ data: '{"type": "stream_end", "message_id": "m"}' });
   assert.deepEqual(replies.map(({ answer }) => answer.phase), ['done', 'waiting']);
 });
+
+test('a server that goes says so with 1001, and that is known until it is back', () => {
+  chat.connect();
+  last().onopen();
+  last().onclose({ code: 1006 });
+  assert.equal(chat.isRestarting, false);
+  chat.connect();
+  last().onopen();
+  last().onclose({ code: 1001 });
+  clock.pass(BACKOFF_FIRST_MS);
+  last().onclose({ code: 1006 });
+  assert.equal(chat.isRestarting, true);
+  chat.connect();
+  last().onopen();
+  assert.equal(chat.isRestarting, false);
+});

@@ -7,8 +7,10 @@ import texts from '../../web/static/texts/page.js';
 test('every state has words in both languages', () => {
   for (const state of ['open', 'connecting', 'closed']) {
     for (const isOnline of [true, false]) {
-      const { key } = statusOf(state, isOnline, 0);
-      assert.ok(texts[key].ko && texts[key].en, key);
+      for (const isRestarting of [true, false]) {
+        const { key } = statusOf(state, isOnline, 0, isRestarting);
+        assert.ok(texts[key].ko && texts[key].en, key);
+      }
     }
   }
 });
@@ -22,4 +24,9 @@ test('a lost connection says when it is tried again, in whole seconds', () => {
 test('without a network a server on this machine may still be connected', () => {
   assert.equal(statusOf('closed', false, 0).key, 'status_offline');
   assert.equal(statusOf('open', false, 0).key, 'status_open');
+});
+
+test('a server that said that it goes is said to restart until it is back', () => {
+  assert.deepEqual(statusOf('closed', true, 2_000, true), { key: 'status_restarting', seconds: 2 });
+  assert.equal(statusOf('connecting', true, 0, true).key, 'status_connecting');
 });

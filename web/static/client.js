@@ -72,6 +72,8 @@ export const HANDSHAKE_MS = 10_000;
 export const SILENCE_MS = 30_000;
 /** A connection that has been silent for so long is not trusted when the network or the page comes back. */
 const DOUBTFUL_MS = 5_000;
+/** The close code of a server that is being stopped. */
+const GOING_AWAY = 1001;
 /** The server has nothing to resume. */
 const NOT_KEPT = 'SESSION-003';
 
@@ -370,6 +372,8 @@ export class ChatClient extends EventTarget {
   state = 'closed';
   /** When the next attempt is due, as `now` counts; 0 where none is. */
   retryAt = 0;
+  /** Whether the server said that it goes, and is not back yet. */
+  isRestarting = false;
   /** Whether an answer is awaited, and nothing has come for a while. */
   isSilent = false;
   isClosed = false;
@@ -524,7 +528,7 @@ export class ChatClient extends EventTarget {
     // Each handler asks whether its socket is still the one in use: a replaced socket may speak on.
     socket.onopen = () => socket === this.#socket && this.#opened();
     socket.onmessage = (/** @type {{data: any}} */ event) => socket === this.#socket && this.#received(event.data);
-    socket.onclose = () => socket === this.#socket && this.#lost();
+    socket.onclose = (/** @type {{code?: number}|undefined} */ event) => socket === this.#socket && this.#lost(event?.code);
     socket.onerror = () => {}; // a close follows
     this.#handshake = this.#settings.setTimeout(() => {
       this.#drop();
@@ -581,6 +585,7 @@ export class ChatClient extends EventTarget {
     this.#settled = this.#settings.setTimeout(() => {
       this.#attempt = 0;
     }, SETTLED_MS);
+    this.isRestarting = false;
     this.#enter('open');
     for (const messageId of this.#unwanted.splice(0)) this.#tell({ type: 'cancel', message_id: messageId });
     for (const reply of this.#live.filter(({ isSent }) => isSent)) this.#goOn(reply);
@@ -614,8 +619,10 @@ export class ChatClient extends EventTarget {
     if (reply) this.#progress(reply, reduce(reply.answer, event), type === 'stream_error' ? new ChatError(errorOf(event)) : null);
   }
 
-  #lost() {
+  /** @param {number} [code] */
+  #lost(code) {
     this.#socket = null;
+    if (code === GOING_AWAY) this.isRestarting = true;
     this.#clear();
     const wait = backoff(this.#attempt++, this.#settings.random);
     this.#retry = this.#settings.setTimeout(() => this.connect(), wait);

@@ -9,17 +9,19 @@ import { label } from './i18n.js';
  * @param {ConnectionState} state
  * @param {boolean} isOnline as the browser sees it
  * @param {number} wait milliseconds until the next attempt
+ * @param {boolean} isRestarting the server said that it goes
  * @returns {{key: string, seconds: number}} `seconds` 0: nothing to wait for
  */
-export function statusOf(state, isOnline, wait) {
+export function statusOf(state, isOnline, wait, isRestarting = false) {
   if (state !== 'closed') return { key: `status_${state}`, seconds: 0 };
-  return { key: isOnline ? 'status_closed' : 'status_offline', seconds: Math.max(0, Math.ceil(wait / 1000)) };
+  const key = isRestarting ? 'status_restarting' : isOnline ? 'status_closed' : 'status_offline';
+  return { key, seconds: Math.max(0, Math.ceil(wait / 1000)) };
 }
 
 export class ConnectionStatus {
   #elements;
-  /** @type {{state: ConnectionState, retryAt: number}} */
-  #connection = { state: 'closed', retryAt: 0 };
+  /** @type {{state: ConnectionState, retryAt: number, isRestarting: boolean}} */
+  #connection = { state: 'closed', retryAt: 0, isRestarting: false };
   #tick = null;
 
   /** @param {{status: HTMLElement, text: HTMLElement, wait: HTMLElement, button: HTMLElement}} elements */
@@ -29,7 +31,7 @@ export class ConnectionStatus {
     addEventListener('offline', () => this.#paint());
   }
 
-  /** @param {{state: ConnectionState, retryAt: number}} connection looked at again each second while it is lost */
+  /** @param {{state: ConnectionState, retryAt: number, isRestarting: boolean}} connection looked at again each second while it is lost */
   show(connection) {
     this.#connection = connection;
     this.#paint();
@@ -37,8 +39,8 @@ export class ConnectionStatus {
 
   #paint() {
     const { status, text, wait, button } = this.#elements;
-    const { state, retryAt } = this.#connection;
-    const { key, seconds } = statusOf(state, navigator.onLine !== false, retryAt - Date.now());
+    const { state, retryAt, isRestarting } = this.#connection;
+    const { key, seconds } = statusOf(state, navigator.onLine !== false, retryAt - Date.now(), isRestarting);
     status.dataset.state = state;
     label(text, key);
     wait.hidden = !seconds;

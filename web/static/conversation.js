@@ -63,6 +63,10 @@ export class Conversation {
     return this.#exchange.retryAt;
   }
 
+  get isRestarting() {
+    return this.#exchange.isRestarting;
+  }
+
   get isEmpty() {
     return !this.isLoading && !this.#log.turns.length;
   }

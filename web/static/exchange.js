@@ -48,6 +48,10 @@ export class Exchange {
     return this.#client.retryAt;
   }
 
+  get isRestarting() {
+    return this.#client.isRestarting;
+  }
+
   get isRunning() {
     return this.#live.size > 0;
   }

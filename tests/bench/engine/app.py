@@ -57,6 +57,7 @@ class Recorder:
         cancel: CancelFlag,
         choices: Sequence[str] = (),
         priors: Sequence[float] = (),
+        asker: str = "",
     ) -> AsyncGenerator[Token, None]:
         self.asked.append(messages if isinstance(messages, str) else list(messages))
         generated: AsyncGenerator[Token, None] = self.inner.generate(messages, sampling, cancel, choices, priors)

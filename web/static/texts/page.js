@@ -17,6 +17,10 @@ export default {
     ko: '연결 끊김',
     en: 'Disconnected',
   },
+  status_restarting: {
+    ko: '서버가 다시 시작하는 중',
+    en: 'The server is restarting',
+  },
   status_offline: {
     ko: '오프라인',
     en: 'Offline',

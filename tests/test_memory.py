@@ -1,0 +1,48 @@
+"""What many threads have freed is given back."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rag import memory
+
+# Each thread leaves a small block behind the large one that it frees: without help the large one stays.
+PROGRAM = """
+import ctypes, threading
+from rag import memory
+from rag.figures import process_memory
+
+kept, freed, end = [], threading.Barrier(9), threading.Event()
+
+def work():
+    blocks = [ctypes.create_string_buffer(60_000) for _ in range(200)]
+    kept.append(ctypes.create_string_buffer(60_000))
+    del blocks
+    freed.wait()
+    end.wait()
+
+for _ in range(8):
+    threading.Thread(target=work).start()
+freed.wait()
+before = process_memory()
+memory.give_back()
+print(before - process_memory())
+end.set()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone keeps what threads have freed")
+def test_what_many_threads_have_freed_goes_back_to_the_system() -> None:
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 40 << 20
+
+
+def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda name: object())
+    memory.give_back()
