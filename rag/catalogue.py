@@ -573,7 +573,7 @@ CATALOGUE: dict[str, Row] = {
             "데이터 폴더가 있는 디스크가 가득 차서 파일, 문서, 대화를 저장할 수 없을 때",
             "The disk of the data directory is full: a file, a document or a turn of a conversation cannot be kept.",
         ),
-        doors=(SOCKET, CHAT, DOCUMENTS, SESSIONS, COMMAND),
+        doors=(SOCKET, CHAT, OPENAI, SEARCH, DOCUMENTS, SESSIONS, COMMAND),
     ),
     "BENCH-001": _row(
         422,

@@ -57,7 +57,7 @@ def told(directory: Path) -> Iterator[None]:
 
 def takes(directory: Path, size: int) -> bool:
     """Whether so many bytes can be written. Blocks."""
-    probe = directory / f".write-{uuid.uuid4().hex}"
+    probe = directory / f".{uuid.uuid4().hex}"
     try:
         with probe.open("wb") as file:
             file.write(b"x")

@@ -328,7 +328,7 @@ class Ingester:
             refused = [job for _, job in sorted(self._refused.items()) if job.error and job.error.code in RETRIED]
             jobs = [job for job in refused if document_id(job.origin) not in busy]
             room = ROOM + 2 * sum(job.size for job in jobs)
-            there_is_room = await asyncio.to_thread(disk.takes, self.incoming.folder, room)
+            there_is_room = await asyncio.to_thread(disk.takes, self.incoming.folder.parent, room)
             if jobs and there_is_room:
                 pause = min(2 * pause, LATEST_AGAIN)
                 for job in jobs:

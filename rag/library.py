@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from . import durable
+from . import disk, durable
 from .damage import Damage
 from .incoming import Incoming, Job, document_id
 from .originals import Originals
@@ -43,6 +43,7 @@ class Library:
         """Keep what is no row in `folder`. `enqueue` takes the jobs by which another place takes over a content."""
         self.originals = Originals(folder / "originals")
         self._origins = Origins(folder / "origins.sqlite")
+        self._folder = folder
         self._store = store
         self._incoming = incoming
         self._enqueue = enqueue
@@ -196,22 +197,26 @@ class Library:
     # Out.
 
     async def remove(self, document_id: str) -> bool:
-        """Delete a document and all that belongs to it, wherever its file lies. False if there is none."""
+        """Delete a document and all that belongs to it, wherever its file lies. False if there is none.
+
+        Raises `RagError` SETUP-010 or SETUP-003 if the disk takes nothing; it is then still there, or comes back.
+        """
         async with self._writing:
             document = await self._store.head(document_id)
             if document is None:
                 return False
-            await asyncio.to_thread(self._origins.remove_content, document.sha256)
-            await _unbroken(self._delete(document))
+            with disk.told(self._folder):
+                await _unbroken(self._delete(document, everywhere=True))
             return True
 
     async def forget(self, origin: str, relieved: Collection[str]) -> None:
         """The file is no longer at that place. Its document goes, and those that were to be `relieved` by it, unless
-        another place holds the same content."""
+        another place holds the same content. Raises `RagError` SETUP-010 or SETUP-003 if the disk takes nothing."""
         async with self._writing:
-            await asyncio.to_thread(self._origins.remove, origin)
-            for document in (document_id(origin), *relieved):
-                await _unbroken(self._give_up(document))
+            with disk.told(self._folder):
+                await asyncio.to_thread(self._origins.remove, origin)
+                for document in (document_id(origin), *relieved):
+                    await _unbroken(self._give_up(document))
 
     async def _give_up(self, document_id: str) -> None:
         """Delete a document, unless another place holds the same content."""
@@ -237,9 +242,10 @@ class Library:
             if old is not None and old.sha256 == job.sha256:
                 await self._delete(old)
 
-    async def _delete(self, document: Document) -> None:
-        await asyncio.to_thread(self._origins.note_deleted, document.id)
+    async def _delete(self, document: Document, everywhere: bool = False) -> None:
+        """Delete a document; from then on, with `everywhere`, no place holds its content."""
         await self._store.delete(document.id)
+        await asyncio.to_thread(self._origins.note_deleted, document.id, document.sha256 if everywhere else "")
         await self._drop(document.sha256)
 
     async def _drop(self, sha256: str) -> None:

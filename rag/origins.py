@@ -50,10 +50,12 @@ class Origins:
             ).fetchall()
         return [(origin.decode("utf-8", "surrogateescape"), name) for origin, name in found]
 
-    def note_deleted(self, document: str) -> None:
-        """The document is to go. An older version of the index, taken up after a power cut, may bring it back."""
+    def note_deleted(self, document: str, sha256: str = "") -> None:
+        """The document is gone, and no place holds the content, if one is given. An older version of the index, taken
+        up after a power cut, may bring it back."""
         with self._lock, self._database:
             self._database.execute("REPLACE INTO deleted VALUES (?)", (document,))
+            self._database.execute("DELETE FROM origins WHERE sha256 = ?", (sha256,))
 
     def deleted(self) -> list[str]:
         """The ids that were noted since `forget_deleted`."""
@@ -67,10 +69,6 @@ class Origins:
     def remove(self, origin: str) -> None:
         with self._lock, self._database:
             self._database.execute("DELETE FROM origins WHERE origin = ?", (_bytes(origin),))
-
-    def remove_content(self, sha256: str) -> None:
-        with self._lock, self._database:
-            self._database.execute("DELETE FROM origins WHERE sha256 = ?", (sha256,))
 
 
 def _bytes(origin: str) -> bytes:

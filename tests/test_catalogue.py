@@ -431,7 +431,8 @@ WALKS: dict[str, dict[Door, tuple[Cause, Ask]]] = {
             "documents": upload("a.md", b"x"),
             "sessions": request("POST", "/sessions"),
         },
-    ),
+    )
+    | ways(failed("SETUP-010", directory="data"), {"openai": on_openai, "search": ON_SEARCH}),
     "AUTH-003": ways(
         nothing,
         {

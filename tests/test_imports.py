@@ -64,7 +64,7 @@ ARROWS: dict[str, set[str]] = {
     "origins": {"sqlite"},
     "incoming": {"durable", "disk", "loaders", "errors", "types"},
     "folders": {"loaders", "errors"},
-    "library": {"incoming", "originals", "origins", "durable", "damage", "types"},
+    "library": {"incoming", "originals", "origins", "disk", "durable", "damage", "types"},
     "ingest": {"incoming", "library", "durable", "disk", "damage", "loaders", "chunking", "errors", "types"},
     "watch": {"ingest", "folders", "durable", "sqlite", "damage", "errors"},
     "evidence": {"ranking", "chunking", "types"},

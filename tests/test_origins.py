@@ -14,7 +14,7 @@ def test_a_place_holds_one_content_and_a_content_may_lie_in_many(tmp_path: Path)
     assert origins.places("1") == [("a", "a.txt")]
     assert origins.places("2") == [("b", "b.txt"), ("c", "c.txt")]
     origins.remove("b")
-    origins.remove_content("1")
+    origins.note_deleted("document", "1")
     assert (origins.places("1"), origins.places("2")) == ([], [("c", "c.txt")])
     origins.close()
 

@@ -14,6 +14,7 @@ import pytest
 
 from rag.chunking import chunk
 from rag.store import LanceStore
+from rag.table import DROPPED
 from tests.fakes import HashEmbedder, make_document
 from tests.store_child import check, open_store
 
@@ -62,6 +63,10 @@ async def ids(tmp_path: Path) -> list[str]:
     assert await store.counts() == (len(found) + 1, len(found) + 1)
     store.close()
     return sorted(found)
+
+
+def found_in(folder: Path, pattern: str) -> list[Path]:
+    return list(folder.glob(pattern))
 
 
 def newest(folder: Path, pattern: str) -> Path:
@@ -134,6 +139,13 @@ async def test_without_any_whole_version_the_table_is_moved_aside_and_nothing_of
     (damage,) = [each for each in store.damage if each.aside]
     assert before <= parts_of(Path(damage.aside))
     store.close()
+
+
+async def test_a_table_that_was_being_dropped_is_gone(tmp_path: Path) -> None:
+    folder = await two_versions(tmp_path)
+    folder.rename(folder.with_suffix(DROPPED))
+    assert await ids(tmp_path) == []
+    assert not found_in(tmp_path, f"*{DROPPED}")
 
 
 def test_nothing_that_was_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:

@@ -82,6 +82,17 @@ def test_changes_that_were_not_merged_yet_survive_a_kill(tmp_path: Path) -> None
     again.close()
 
 
+def test_changes_of_a_file_that_is_gone_are_not_made_to_the_new_one(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite"
+    fill(file)
+    file.rename(tmp_path / "elsewhere")
+    file.with_name("a.sqlite-wal").write_bytes(b"\x37\x7f\x06\x82 and changes")
+    database, aside = open_database(file, "FULL")
+    assert (database.execute("SELECT count(*) FROM sqlite_master").fetchone(), aside) == ((0,), None)
+    assert list(tmp_path.glob("a.sqlite-wal.damaged-*"))
+    database.close()
+
+
 def test_a_damaged_log_of_changes_is_moved_aside(tmp_path: Path) -> None:
     file = tmp_path / "a.sqlite"
     fill(file)

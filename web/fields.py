@@ -198,7 +198,7 @@ FIELDS: dict[str, Said] = {
         "손상된 파일을 옮겨 둔 곳. 없으면 빈 문자열",
         "Where the damaged file lies now; empty if none was moved.",
     ),
-    "Damage.count": ("다시 추가하는 문서의 수", "How many documents are added again."),
+    "Damage.count": ("되돌린 버전이나 다시 추가하는 문서의 수", "Versions taken back, or documents added again."),
     "Stats.series": ("지난 한 시간의 수치", "The figures of the last hour."),
     "Usage.prompt_tokens": ("프롬프트의 토큰 수", "Tokens of the prompt."),
     "Usage.completion_tokens": ("답변의 토큰 수", "Tokens of the answer."),
