@@ -78,6 +78,13 @@ class _Server(web.Server):
 
 
 class _Connection(Connection):
+    def log_exception(self, *args: Any, **more: Any) -> None:
+        """A body that is broken is no fault of the server, also where nobody waits for it any more."""
+        if isinstance(more.get("exc_info"), web.RequestPayloadError):
+            log.debug(*args)
+        else:
+            super().log_exception(*args, **more)
+
     def handle_error(
         self,
         request: web.BaseRequest,
