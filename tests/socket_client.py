@@ -24,7 +24,7 @@ def message(session_id: str, content: str, message_id: str | None = None) -> str
     return json.dumps({"type": "message", "message_id": message_id, "content": content, "session_id": session_id})
 
 
-def receive(socket: ClientConnection, timeout: float = 120) -> Event:
+def receive(socket: ClientConnection, timeout: float = 300) -> Event:
     return json.loads(socket.recv(timeout))
 
 
