@@ -72,7 +72,8 @@ class _Server(web.Server):
     def __call__(self) -> Connection | Refusal:  # type: ignore[override]
         if self.watch.is_full:
             return Refusal(self.watch)
-        connection = _Connection(self, loop=self._loop, **self._kwargs)
+        # A body of some kilobytes would unpack to gigabytes, and the library does so even to throw it away.
+        connection = _Connection(self, loop=self._loop, auto_decompress=False, **self._kwargs)
         connection.watch = self.watch
         return connection
 
