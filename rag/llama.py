@@ -21,13 +21,15 @@ from typing import Any, Literal
 # OpenMP's threads wait in a loop by default; with anything else at work they would take each other's cores (measured:
 # an ingestion beside a chat ran at 70 % together by default, at 150 % with this). Read when the library is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# A library that gives up would start a debugger first, which takes seconds.
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 import llama_cpp as lib
 import numpy as np
 
 from . import durable
 from .errors import RagError
-from .template import ChatTemplate
+from .rendering import Renderer
 from .types import Message, Rows, Sampling, Vectors
 
 KOREAN_SAMPLE = "문서에 나온 내용을 바탕으로 질문에 정확하게 답하고 출처를 함께 알려 줍니다"
@@ -35,6 +37,7 @@ KOREAN_SAMPLE = "문서에 나온 내용을 바탕으로 질문에 정확하게 
 KOREAN_TOKENS = 1.2
 # The repeat penalty looks back so far.
 PENALTY_TOKENS = 64
+LONGEST_NAME = 200
 
 Kind = Literal["chat", "embed", "other"]
 # Of keys and values; mixed: keys in q8_0, values in f16.
@@ -147,6 +150,8 @@ class Model:
         if self.pointer:
             lib.llama_model_free(self.pointer)
             self.pointer = None
+            if "_renderer" in vars(self):
+                self._renderer.close()
 
     @functools.cached_property
     def meta(self) -> dict[str, str]:
@@ -168,7 +173,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        return self.meta.get("general.name") or self.path.stem
+        return self.meta.get("general.name", "")[:LONGEST_NAME] or self.path.stem
 
     @property
     def kind(self) -> Kind:
@@ -277,9 +282,9 @@ class Model:
         return re.compile("|".join(map(re.escape, marks)) or r"(?!)")
 
     @functools.cached_property
-    def _template(self) -> ChatTemplate:
+    def _renderer(self) -> Renderer:
         bos, eos = lib.llama_vocab_bos(self._vocab), lib.llama_vocab_eos(self._vocab)
-        return ChatTemplate(self.meta["tokenizer.chat_template"], self._special_text(bos), self._special_text(eos))
+        return Renderer(self.meta["tokenizer.chat_template"], self._special_text(bos), self._special_text(eos))
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt text, by the file's own chat template, ready for the assistant's answer.
@@ -287,8 +292,8 @@ class Model:
         Raises `RagError` GEN-002 if the template cannot be used.
         """
         try:
-            return self._template.render(messages)
-        except Exception as error:  # whatever the template does wrong
+            return self._renderer.render(messages)
+        except (KeyError, OSError, ValueError) as error:
             reason = f"chat template: {error}"
         raise RagError("GEN-002", file=self.path.name, reason=reason, directory=str(self.path.parent))
 

@@ -16,9 +16,10 @@ import logging
 import os
 import platform
 import signal
+import stat
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,25 @@ from . import jsonfile, llama, orphan
 from .errors import RagError
 from .settings import Settings
 from .tuning import Tuning, clearly_faster, tune
-from .types import Rows
+from .types import Message, Rows
 
 TIMEOUT = 600.0
+# Seconds for the part of a file that says what it is, which no honest file needs. It may be tried twice.
+LOOK_SECONDS = 12
+# Bytes that a trial may take beside the file and what is made of it, and for each thread.
+BESIDE, STACK = 4 << 30, 128 << 20
+# No chat fits into less.
+LEAST_CONTEXT = 64
+# What every chat template has to render.
+CONVERSATION = (
+    Message("system", "Be brief."),
+    Message("user", "What is a pump?"),
+    Message("assistant", "A machine."),
+    Message("user", "펌프는 무엇인가요?"),
+)
+LONGEST_REASON = 300
+# A character for each byte of UTF-8: a vocabulary without a token for one of them kills the process that meets it.
+EVERY_BYTE = "".join(map(chr, (*range(0x800), *range(0x800, 0x11_0000, 0x1000)))).encode(errors="ignore").decode()
 # A larger model waits for memory more than for the processor; there smaller weights are faster ones.
 LARGEST_REENCODED = 1 << 30
 # Deaths by a fault of the program, which come again. Others, such as a kill for want of memory, may not.
@@ -50,6 +67,7 @@ class Verdict:
     weights: str = ""
     note: str = ""
     death: str = ""
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +152,21 @@ def judge(
         verdict = _try(path, threads, run or _child, target)
         jsonfile.save(memory, {**known, key: asdict(verdict)})
     if verdict.death:
-        raise RagError("SETUP-005", file=path.name, reason=verdict.death)
+        raise _died(path, verdict.death, verdict.unread)
     return verdict
+
+
+def _died(path: Path, death: str, unread: bool) -> RagError:
+    """The file is to blame if reading it is deadly, else the library."""
+    if unread:
+        return _unusable(path, f"reading it ends with {death}")
+    return RagError("SETUP-005", file=path.name, reason=death)
+
+
+def _unusable(path: Path, reason: str) -> RagError:
+    # Some reasons quote the file.
+    shown = "".join(character if character.isprintable() else "?" for character in reason[:LONGEST_REASON])
+    return RagError("GEN-002", file=path.name, reason=shown, directory=str(path.parent))
 
 
 def memory_of(data_dir: Path) -> Path:
@@ -171,32 +202,36 @@ def _key(path: Path, threads: int, reencode: bool) -> str:
     parts: list[object] = [llama.library_version(), _cpu_name(), threads, reencode]
     for file in (llama.library_path(), path):
         try:
-            stat = file.stat()
+            found = file.stat()
         except OSError as error:
-            raise RagError(
-                "GEN-002", file=path.name, reason=error.strerror or "not readable", directory=str(path.parent)
-            ) from None
-        parts += [str(file), stat.st_size, stat.st_mtime_ns]
+            raise _unusable(path, error.strerror or "not readable") from None
+        parts += [str(file), found.st_size, found.st_mtime_ns]
+    # A pipe would be waited for.
+    if not stat.S_ISREG(found.st_mode):
+        raise _unusable(path, "not a file")
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def _try(path: Path, threads: int, run: Callable[[Sequence[str]], Any], target: Path | None) -> Verdict:
-    death = ""
+    death, unread = "", False
     for extra_bufts in (True, False):
         done = run([str(path), str(int(extra_bufts)), str(threads), str(target or "")])
         try:
             found = json.loads(done.stdout.strip().splitlines()[-1])
         except (ValueError, IndexError):
-            death = _cause(done.returncode)
+            # Dead before it came to the file.
+            found = {"read": True}
+        if "read" in found:
+            death, unread = _cause(done.returncode), not found["read"]
             log.warning("the trial of %s with extra_bufts=%s ended with %s", path.name, extra_bufts, death)
             continue
         if "error" in found:
-            raise RagError("GEN-002", file=path.name, reason=found["error"], directory=str(path.parent))
+            raise _unusable(path, found["error"])
         note = f"without extra buffer types: with them the library died ({death})" if death else ""
         return _verdict({**found, "extra_bufts": extra_bufts, "note": note})
     if death in FAULTS:
-        return Verdict("other", path.stem, death=death)
-    raise RagError("SETUP-005", file=path.name, reason=death)
+        return Verdict("other", path.stem, death=death, unread=unread)
+    raise _died(path, death, unread)
 
 
 def _cause(returncode: int) -> str:
@@ -219,23 +254,29 @@ def _child(arguments: Sequence[str]) -> Any:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print one line of JSON: the fields of a `Verdict`, or `error`."""
+    """Print lines of JSON: whether the file has been `read`, and then the fields of a `Verdict`, or `error`."""
     path, extra_bufts, threads = Path(arguments[0]), arguments[1] == "1", int(arguments[2])
     target = Path(arguments[3]) if arguments[3] else None
+    _limit(path, threads)
+    llama.system_info()
+    print(json.dumps({"read": False}), flush=True)
     try:
         found = _trial(path, extra_bufts, threads, target)
     except RagError as error:
         found = {"error": str(error.data.get("reason", error.code))}
+    except (ArithmeticError, LookupError, MemoryError, OSError, ValueError) as error:
+        # Metadata that are no such values as they should be.
+        found = {"error": f"{type(error).__name__}: {error}"}
     print(json.dumps(found), flush=True)
 
 
 def _trial(path: Path, extra_bufts: bool, threads: int, target: Path | None) -> dict[str, Any]:
-    look = llama.Model(path, vocab_only=True)
-    found: dict[str, Any] = {"kind": look.kind, "name": look.name, "tuning": asdict(Tuning())}
-    look.close()
+    with _alarm(LOOK_SECONDS):
+        found = _look(path)
     if found["kind"] == "other":
         return found
     model = llama.Model(path, extra_bufts=extra_bufts)
+    print(json.dumps({"read": True}), flush=True)
     if found["kind"] == "chat":
         other = _reencoded(model, extra_bufts, threads, target) if target else None
         found["tuning"] = asdict(tune(other or model, threads))
@@ -249,6 +290,46 @@ def _trial(path: Path, extra_bufts: bool, threads: int, target: Path | None) -> 
         raise RagError("GEN-002", file="", reason=f"llama_decode returned {code}", directory="")
     context.embedding()
     return found
+
+
+def _look(path: Path) -> dict[str, Any]:
+    """What the file says of itself. Raises `RagError` GEN-002 where that cannot be."""
+    look = llama.Model(path, vocab_only=True)
+    try:
+        if look.kind != "other" and look.train_context < LEAST_CONTEXT:
+            raise _unusable(path, f"a context of {look.train_context} tokens")
+        look.text_tokens(EVERY_BYTE)
+        for token in range(look.vocabulary):
+            look.piece(token)
+        if look.kind == "chat":
+            look.render(CONVERSATION)
+        return {"kind": look.kind, "name": look.name, "tuning": asdict(Tuning())}
+    finally:
+        look.close()
+
+
+@contextlib.contextmanager
+def _alarm(seconds: int) -> Iterator[None]:
+    """End this process after so many, whatever the library does then. Windows has nothing of the kind."""
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(seconds)
+    yield
+    if hasattr(signal, "alarm"):
+        signal.alarm(0)
+
+
+def _limit(path: Path, threads: int) -> None:
+    """Bound the memory by the size of the file, whatever sizes it claims. A GPU's library reserves any amount."""
+    if llama.offloads():
+        return
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        # The weights as they are, repacked, and in another type.
+        most = taken + 5 * path.stat().st_size + BESIDE + threads * STACK
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def _reencoded(model: llama.Model, extra_bufts: bool, threads: int, target: Path) -> llama.Model | None:

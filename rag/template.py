@@ -12,41 +12,42 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from .types import Message
+# A message as templates know it: `role` and `content`.
+Said = dict[str, str]
 
 
 class ChatTemplate:
     """Messages to the text of a prompt. Raises what jinja2 raises where `source` is no template."""
 
     def __init__(self, source: str, bos: str = "", eos: str = "") -> None:
+        self._now = datetime.now()
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation], autoescape=False
         )
         environment.filters["tojson"] = _to_json
         environment.globals["raise_exception"] = _raise
-        environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+        environment.globals["strftime_now"] = lambda form: self._now.strftime(form)
+        # Of no use for a prompt.
+        environment.globals.pop("lipsum")
         self._template = environment.from_string(source)
         self._special = {"bos_token": bos, "eos_token": eos}
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """Ready for the assistant's answer. Raises whatever the template does wrong.
+    def render(self, messages: Sequence[Said], now: datetime) -> str:
+        """Ready for the assistant's answer; `now` is the time that it is told. Raises whatever the template does wrong.
 
         A template that refuses system messages gets the system text in front of the first question.
         """
+        self._now = now
         try:
             return self._render(messages)
         except Exception:
-            if len(messages) < 2 or messages[0].role != "system":
+            if len(messages) < 2 or messages[0]["role"] != "system":
                 raise
-            folded = Message("user", messages[0].content + "\n\n" + messages[1].content)
+            folded = {"role": "user", "content": messages[0]["content"] + "\n\n" + messages[1]["content"]}
             return self._render([folded, *messages[2:]])
 
-    def _render(self, messages: Sequence[Message]) -> str:
-        text = self._template.render(
-            messages=[{"role": message.role, "content": message.content} for message in messages],
-            add_generation_prompt=True,
-            **self._special,
-        )
+    def _render(self, messages: Sequence[Said]) -> str:
+        text = self._template.render(messages=messages, add_generation_prompt=True, **self._special)
         return str(text)
 
 

@@ -22,6 +22,8 @@ TUNING = Tuning(flash_attention=True, kv_type="q8_0", prefill=100.0, decode=10.0
 FOUND = {"kind": "chat", "name": "Tiny", "tuning": asdict(TUNING)}
 LIVES = f"print('some noise'); print({json.dumps(FOUND)!r})"
 DIES = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+DIES_READING = f"""print('{{"read": false}}', flush=True); {DIES}"""
+DIES_LATER = f"""print('{{"read": false}}'); print('{{"read": true}}', flush=True); {DIES}"""
 
 
 @dataclass
@@ -167,6 +169,22 @@ def test_a_file_that_cannot_be_loaded_is_gen_002_with_the_reason_and_is_not_trie
     assert caught.value.data == {"file": "tiny.gguf", "reason": "bad magic", "directory": str(model.parent)}
     assert len(children.calls) == 1
     assert not memory.exists()
+
+
+def test_a_file_that_is_deadly_to_read_is_gen_002_and_that_is_remembered(model: Path, memory: Path) -> None:
+    children = Children(DIES_READING, DIES_READING)
+    for _ in range(2):
+        with pytest.raises(RagError) as caught:
+            judge(model, memory, 2, children)
+        assert caught.value.code == "GEN-002"
+        assert caught.value.data["reason"] == "reading it ends with SIGSEGV"
+    assert len(children.calls) == 2
+
+
+def test_a_death_after_the_file_was_read_is_the_librarys(model: Path, memory: Path) -> None:
+    with pytest.raises(RagError) as caught:
+        judge(model, memory, 2, Children(DIES_LATER, DIES_LATER))
+    assert caught.value.code == "SETUP-005"
 
 
 def test_a_missing_file_is_gen_002_without_a_child(memory: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Today(datetime):
 
 @pytest.fixture(autouse=True)
 def the_day_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rag.template.datetime", Today)
+    monkeypatch.setattr("rag.rendering.datetime", Today)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from .replies import check_type, dumps, event_stream, reply
 WRITE_SIZE = 1 << 20
 # Seconds of silence after which a line is sent that says nothing, so that nobody between takes the line for dead.
 HEARTBEAT = 15.0
+# Parts of a form that are read in one go.
+PARTS = 64
 LISTED_JOBS = 200
 # Waiting jobs in the first event of the stream of all jobs, and seconds between two looks at what has changed.
 FOLLOWED_JOBS = 1000
@@ -43,7 +45,12 @@ async def upload(request: web.Request) -> web.Response:
     jobs: list[Job] = []
     try:
         origin = ""
+        parts = 0
         async for part in await request.multipart():
+            parts += 1
+            if parts % PARTS == 0:
+                # They are there already, so that the library never waits.
+                await asyncio.sleep(0)
             if not isinstance(part, BodyPartReader):
                 continue
             if part.name == "origin":

@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from rag.errors import RagError
 from rag.protocol import load_object
@@ -17,9 +17,11 @@ AT_ONCE = 64 << 10
 
 
 def check_type(request: web.Request, accepted: str) -> None:
-    """Raises `RagError` HTTP-415 for a body of another type."""
+    """Raises `RagError` HTTP-415 for a body of another type, HTTP-400 for one that is compressed."""
     if request.content_type != accepted:
         raise RagError("HTTP-415", given=request.content_type[:200], accepted=[accepted])
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise RagError("HTTP-400")
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:

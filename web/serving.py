@@ -72,12 +72,20 @@ class _Server(web.Server):
     def __call__(self) -> Connection | Refusal:  # type: ignore[override]
         if self.watch.is_full:
             return Refusal(self.watch)
-        connection = _Connection(self, loop=self._loop, **self._kwargs)
+        # A body of some kilobytes would unpack to gigabytes, and the library does so even to throw it away.
+        connection = _Connection(self, loop=self._loop, auto_decompress=False, **self._kwargs)
         connection.watch = self.watch
         return connection
 
 
 class _Connection(Connection):
+    def log_exception(self, *args: Any, **more: Any) -> None:
+        """A body that is broken is no fault of the server, also where nobody waits for it any more."""
+        if isinstance(more.get("exc_info"), web.RequestPayloadError):
+            log.debug(*args)
+        else:
+            super().log_exception(*args, **more)
+
     def handle_error(
         self,
         request: web.BaseRequest,

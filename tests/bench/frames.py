@@ -1,6 +1,6 @@
 """Malformed handshakes and frames in great number against a running server, and what they cost everybody else.
 
-usage: python tests/bench/frames.py [--cases N] [--seed N] [--real] [--models-dir DIR] [--beside N]
+usage: python tests/bench/frames.py [--cases N] [--seed N] [--requests] [--real] [--models-dir DIR] [--beside N]
 
 Beside them, one connection pings and others chat all the time. Memory, handles and tasks are those of the server,
 before (after --warm-up cases) and after. Prints one JSON object; the exit code is 1 if anything is wrong.
@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from rag import probe  # noqa: E402
-from tests import frame_client  # noqa: E402
+from tests import frame_client, hostile_requests  # noqa: E402
 from tests.conftest import PROGRAM, SCRIPTED, Server, start_server  # noqa: E402
 from tests.hostile_frames import Case, random_case  # noqa: E402
 from tests.socket_client import LAST, ask, open_socket  # noqa: E402
@@ -104,9 +104,12 @@ def look(server: Server, scripted: bool) -> dict[str, Any]:
     return found | ({"tasks": tasks(server)} if scripted else {})
 
 
-def counted(chance: random.Random, number: int, names: Counter[str]) -> Iterator[Case]:
-    for _ in range(number):
-        case = random_case(chance)
+def by_chance(number: int, chance: random.Random) -> Iterator[Case]:
+    return (random_case(chance) for _ in range(number))
+
+
+def counted(cases: Iterable[Case], names: Counter[str]) -> Iterator[Case]:
+    for case in cases:
         names[case.name] += 1
         yield case
 
@@ -117,26 +120,26 @@ def quantile(values: list[float], share: float) -> float:
     return round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) if ordered else 0.0
 
 
-def flood(cases: int, seed: int, warm_up: int, models_dir: Path | None, arguments: list[str]) -> dict[str, Any]:
-    """Play so many cases after the `warm_up` against a server of its own: a real one with models, else scripted."""
+def flood(warm_up: Iterable[Case], cases: Iterable[Case], models_dir: Path | None, more: list[str]) -> dict[str, Any]:
+    """Play the cases, after the `warm_up`, against a server of its own: a real one with models, else scripted."""
     with tempfile.TemporaryDirectory() as folder:
         scripted = models_dir is None
         server = start_server(
-            Path(folder), models_dir or Path(folder), arguments, program=SCRIPTED if scripted else PROGRAM
+            Path(folder), models_dir or Path(folder), more, program=SCRIPTED if scripted else PROGRAM
         ).wait()
         try:
             if not scripted:
                 server.settle()
-            return _flood(server, scripted, cases, random.Random(seed), warm_up)
+            return _flood(server, scripted, warm_up, cases)
         finally:
             server.stop()
 
 
-def _flood(server: Server, scripted: bool, cases: int, chance: random.Random, warm_up: int) -> dict[str, Any]:
+def _flood(server: Server, scripted: bool, warm_up: Iterable[Case], cases: Iterable[Case]) -> dict[str, Any]:
     port = int(server.url.rsplit(":", 1)[1])
     names: Counter[str] = Counter()
     ask(server.ws_url, "what is the answer")
-    faults = asyncio.run(frame_client.faults_of(counted(chance, warm_up, Counter()), port))
+    faults = asyncio.run(frame_client.faults_of(warm_up, port))
     time.sleep(2)
     before = look(server, scripted)
     spawn = multiprocessing.get_context("spawn")
@@ -155,7 +158,7 @@ def _flood(server: Server, scripted: bool, cases: int, chance: random.Random, wa
     watching = threading.Thread(target=watch)
     watching.start()
     begun = time.perf_counter()
-    faults += asyncio.run(frame_client.faults_of(counted(chance, cases, names), port))
+    faults += asyncio.run(frame_client.faults_of(counted(cases, names), port))
     seconds = time.perf_counter() - begun
     stop.set()
     seen = told.get(timeout=120)
@@ -166,7 +169,7 @@ def _flood(server: Server, scripted: bool, cases: int, chance: random.Random, wa
     ended.set()
     watching.join()
     return {
-        "cases": cases,
+        "cases": names.total(),
         "seconds": round(seconds, 1),
         "families": dict(names.most_common(12)),
         "faults": faults[:20],
@@ -194,15 +197,20 @@ def is_well(found: dict[str, Any]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100_000)
-    parser.add_argument("--warm-up", type=int, default=2_000)
+    parser.add_argument("--warm-up", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=8)
     parser.add_argument("--beside", type=int, default=frame_client.BESIDE, help="cases at a time")
+    parser.add_argument("--requests", action="store_true", help="hostile HTTP requests instead of frames, each once")
     parser.add_argument("--real", action="store_true", help="with models, instead of a scripted one")
     parser.add_argument("--models-dir", type=Path, default=ROOT / "models")
     arguments, more = parser.parse_known_args()
     frame_client.BESIDE = arguments.beside
     models_dir = arguments.models_dir if arguments.real else None
-    found = flood(arguments.cases, arguments.seed, arguments.warm_up, models_dir, more)
+    chance = random.Random(arguments.seed)
+    warm_up, cases = by_chance(arguments.warm_up, chance), by_chance(arguments.cases, chance)
+    if arguments.requests:
+        cases = hostile_requests.cases(hostile_requests.routes())
+    found = flood(warm_up, cases, models_dir, more)
     machine = probe.Machine.look()
     print(json.dumps({"machine": machine.cpu, "cores": machine.cores, "real": arguments.real} | found))
     return 0 if is_well(found) else 1
