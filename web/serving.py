@@ -98,8 +98,8 @@ class _Connection(Connection):
         Raises `ConnectionError` where an answer has begun.
         """
         if status < 500:
-            # Whoever sends nonsense fills no log with it.
-            log.debug("not HTTP: %s", message)
+            # Whoever sends nonsense fills no log with it, and the library's own word on it quotes the request.
+            log.debug("not HTTP")
             if request.writer.output_size > 0:
                 raise ConnectionError("an answer has begun")
         else:
