@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from rag import disk, jsonfile, logs
+from rag import dataformat, disk, jsonfile, logs
 from rag.ending import Ending, Stopped
 from rag.errors import Lang, RagError, Refused
 from rag.settings import TABLE, Settings, load, others_can_read, terminal_lang
@@ -122,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--models", nargs="+", type=Path, default=[], metavar="FILE", help="instead of these here"
             )
+            command.add_argument("--tar", action="store_true", help="one file DIR.tar instead of a folder")
     return parser
 
 
@@ -189,7 +190,7 @@ def _bundle(settings: Settings, lang: Lang, flags: dict[str, Any]) -> int:
     from models import starter
     from rag import bundle, probe
 
-    bundle.check_place(flags["folder"])
+    place = bundle.place_of(flags["folder"], flags["tar"])
     found = _models(settings, lang)
     files, verdicts = {}, {}
     for path in map(Path.absolute, flags["models"]):
@@ -213,8 +214,8 @@ def _bundle(settings: Settings, lang: Lang, flags: dict[str, Any]) -> int:
         reuse=all(verdict.extra_bufts for verdict in verdicts.values()),
     )
     with contextlib.closing(Bars()) as bars:
-        digest = bundle.make(flags["folder"], wanted, bars.show)
-    say(lang, "bundled", place=flags["folder"].absolute(), digest=digest)
+        digest = bundle.make(flags["folder"], wanted, bars.show, tar=flags["tar"])
+    say(lang, "bundled", place=place, digest=digest)
     return 0
 
 
@@ -234,9 +235,10 @@ def _writable(directory: Path) -> None:
 
 @contextlib.contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """Hold the data directory. Raises `RagError` SETUP-004 if another process does."""
+    """Hold the data directory. Raises `RagError` SETUP-004 if another process does, SETUP-011 if it is too new."""
     try:
         with FileLock(settings.data_dir / "lock", timeout=0):
+            dataformat.claim(settings.data_dir)
             yield
     except Timeout:
         raise RagError("SETUP-004", directory=str(settings.data_dir)) from None

@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -25,7 +26,7 @@ from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
-from . import durable, wheels
+from . import dataformat, durable, wheels
 from .errors import RagError
 from .installer.checks import MANIFEST, SUMS, cpu_flags, files_below
 
@@ -39,8 +40,14 @@ TOP = tuple("server.py requirements.txt setup.cfg pyproject.toml README.md CHANG
 NATIVE = re.compile(r"avx|amx|fma$|f16c|bmi[12]$|abm$|movbe|sse4|ssse3|popcnt|gfni|vaes|vpclmulqdq|adx$")
 # lancedb's wheels are built for Haswell (https://github.com/lancedb/lancedb/issues/3324).
 LEAST = tuple("abm avx avx2 bmi1 bmi2 f16c fma movbe popcnt sse4_1 sse4_2 ssse3".split())
-# Otherwise the library is built for the processor it is built on; without it, for those of LEAST.
-PORTABLE = "--config-settings=cmake.define.GGML_NATIVE=OFF"
+# Otherwise the library is built for the processor that it is built on. With these, what computes is built for each kind
+# of processor, in files of their own, and the best one is loaded (rag.llama).
+PORTABLE = (
+    "--config-settings=cmake.define.GGML_NATIVE=OFF",
+    "--config-settings=cmake.define.GGML_BACKEND_DL=ON",
+    "--config-settings=cmake.define.GGML_CPU_ALL_VARIANTS=ON",
+    "--config-settings=cmake.define.CMAKE_INSTALL_RPATH=$ORIGIN",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +62,39 @@ class Wanted:
     reuse: bool = True
 
 
-def make(target: Path, wanted: Wanted, progress: Progress) -> str:
-    """Make a bundle at `target`, which is empty or not there. Blocks. Returns the SHA-256 of its list of files.
+def place_of(target: Path, tar: bool) -> Path:
+    """Where a bundle will lie. Raises `RagError` BUNDLE-001 if something is there already."""
+    place = target.absolute()
+    if tar:
+        place = place.with_name(f"{place.name}.tar")
+    if place.exists() and (tar or not place.is_dir() or any(place.iterdir())):
+        raise RagError("BUNDLE-001", reason=f"{place} exists")
+    return place
 
-    Raises `RagError` BUNDLE-001; then, and where it is interrupted, nothing is left.
+
+def make(target: Path, wanted: Wanted, progress: Progress, *, tar: bool = False) -> str:
+    """Make a bundle at `target`, which is empty or not there, or the one file `target`.tar. Blocks.
+
+    Returns the SHA-256 of its list of files. Raises `RagError` BUNDLE-001; then, and where it is interrupted, nothing
+    is left.
     """
-    target = target.absolute()
-    check_place(target)
+    target, place = target.absolute(), place_of(target, tar)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _beside(target) as part:
             _fill(part, wanted, progress)
             digest = durable.sha256_of(part / SUMS)
+            if tar:
+                part = _as_one_file(part)
+                durable.sync(part)
             for folder, _, names in os.walk(part):
                 for path in (*(Path(folder, name) for name in names), Path(folder)):
                     durable.sync(path)
-            os.replace(part, target)
-            durable.sync(target.parent)
+            os.replace(part, place)
+            durable.sync(place.parent)
     except OSError as error:
         raise RagError("BUNDLE-001", reason=str(error)) from error
     return digest
-
-
-def check_place(target: Path) -> None:
-    """Raises `RagError` BUNDLE-001 if something is there already."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise RagError("BUNDLE-001", reason=f"{target} exists")
 
 
 def source_files(root: Path) -> list[str]:
@@ -114,18 +128,39 @@ def _beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def _as_one_file(part: Path) -> Path:
+    """The bundle as a tar file, owned by nobody in particular. What it holds is compressed already."""
+
+    def of_nobody(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, "root", "root"
+        return entry
+
+    file = part.with_name(f"{part.name}.tar")
+    with tarfile.open(file, "w") as archive:
+        archive.add(part, arcname=part.name, filter=of_nobody)
+    return file
+
+
 def _fill(part: Path, wanted: Wanted, progress: Progress) -> None:
     for folder in ("wheels", "models", "app"):
         (part / folder).mkdir()
+    licences = [wheels.Licence(f"RAG Standard {wanted.version}", "Apache-2.0", ("app/LICENSE",))]
     for path, digest in wanted.models:
         _copy(path, part / "models" / path.name, digest, progress)
-    needs = _wheels(part / "wheels", wanted, progress)
+        licences.append(
+            wheels.Licence(f"models/{path.name}", "of its makers; of the starters: app/models/starter.toml")
+        )
+    needs = _wheels(part / "wheels", wanted, progress, licences)
     for name in source_files(wanted.root):
         (part / "app" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(wanted.root / name, part / "app" / name)
     shutil.copyfile(wanted.root / "rag" / "install.sh", part / "install.sh")
     shutil.copytree(part / "app" / "rag" / "installer", part / "installer")
-    _describe(part, wanted, needs)
+    lines = (
+        line for each in licences for line in (f"{each.part}: {each.licence}", *(f"    {text}" for text in each.texts))
+    )
+    _write(part / "LICENSES", "\n".join(lines) + "\n")
+    describe(part, wanted, needs)
 
 
 def _copy(source: Path, target: Path, digest: str, progress: Progress) -> None:
@@ -143,8 +178,8 @@ def _copy(source: Path, target: Path, digest: str, progress: Progress) -> None:
         raise RagError("BUNDLE-001", reason=f"{source}: SHA-256 {found.hexdigest()}, not {digest}")
 
 
-def _wheels(folder: Path, wanted: Wanted, progress: Progress) -> dict[str, Any]:
-    """Write the wheels; what they need of a machine."""
+def _wheels(folder: Path, wanted: Wanted, progress: Progress, licences: list[wheels.Licence]) -> dict[str, Any]:
+    """Write the wheels and note their licences; what they need of a machine."""
     needed = wheels.requirements(wanted.root / "requirements.txt")
     packages = wheels.closure([*needed, "pip"])
     sizes = {each.name: sum(file.size or 0 for file in each.files or ()) for each in packages}
@@ -169,6 +204,7 @@ def _wheels(folder: Path, wanted: Wanted, progress: Progress) -> dict[str, Any]:
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for package, wheel in zip(packages, pool.map(pack, packages), strict=True):
             glibc.append(wheels.glibc_of(wheel))
+            licences.append(wheels.licence_of(package, wheel))
             done += sizes[package.name]
             progress(label, done, total)
     return {
@@ -190,7 +226,7 @@ def _llama(package: Distribution, pin: str, options: list[str], folder: Path, wa
     if wanted.reuse and not wanted.portable:
         return wheels.files_of(package)
     # pip's cache takes no notice of how a wheel was built.
-    with _fetched(pin, ["--no-cache-dir", *options, *([PORTABLE] if wanted.portable else [])], folder) as wheel:
+    with _fetched(pin, ["--no-cache-dir", *options, *(PORTABLE if wanted.portable else ())], folder) as wheel:
         return wheels.files_in(wheel)
 
 
@@ -216,7 +252,7 @@ def _cpu(portable: bool) -> list[str]:
     return sorted(LEAST if portable else {flag for flag in cpu_flags() if NATIVE.match(flag)} | set(LEAST))
 
 
-def _describe(part: Path, wanted: Wanted, needs: dict[str, Any]) -> None:
+def describe(part: Path, wanted: Wanted, needs: dict[str, Any]) -> None:
     """Write the manifest and the list of all files. The id tells one content from another."""
     files = {name: durable.sha256_of(part / name) for name in sorted(files_below(part))}
     sizes = {name: (part / name).stat().st_size for name in files}
@@ -226,6 +262,7 @@ def _describe(part: Path, wanted: Wanted, needs: dict[str, Any]) -> None:
         "version": wanted.version,
         "id": f"{wanted.version}-{digest[:12]}",
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "data_format": dataformat.FORMAT,
         "installed_bytes": _unpacked(part)
         + sum(size for name, size in sizes.items() if not name.startswith("wheels/")),
         "needs": needs,

@@ -637,6 +637,18 @@ CATALOGUE: dict[str, Row] = {
         when=("TLS 인증서나 개인 키를 쓸 수 없을 때", "The TLS certificate or its key cannot be used."),
         doors=(COMMAND,),
     ),
+    "SETUP-011": _row(
+        500,
+        "데이터 폴더 {directory}는 더 새로운 버전이 쓴 것입니다(형식 {found}, 이 버전은 {known}까지).",
+        ("더 새로운 버전으로 시작하세요.", "이 버전을 써야 한다면 그 버전을 설치하기 전의 백업을 되돌리세요."),
+        "The data directory {directory} was written by a newer version (format {found}; this one knows {known}).",
+        ("Start the newer version.", "To stay with this one, put back a backup from before the newer one."),
+        when=(
+            "더 새로운 버전이 쓴 데이터 폴더로 시작할 때",
+            "The data directory was written by a newer version, which this one cannot read.",
+        ),
+        doors=(COMMAND,),
+    ),
     "BUNDLE-001": _row(
         500,
         "묶음을 만들 수 없습니다: {reason}.",

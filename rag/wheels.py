@@ -25,8 +25,9 @@ from .errors import RagError
 # What belongs to one installation alone, or is written anew.
 OWN = frozenset(("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"))
 # Fast; the models and most libraries hardly get smaller.
-LEVEL = 3
+LEVEL = 1
 LLAMA = "llama-cpp-python"
+LICENSE_FILE = re.compile(r"\.dist-info/.*(LICEN[CS]E|COPYING|NOTICE|AUTHORS|libgomp)", re.IGNORECASE)
 OPENMP = "libgomp.so.1"
 OPENMP_LICENSE = Path("/usr/share/doc/libgomp1/copyright")
 
@@ -38,6 +39,15 @@ class Member:
     name: str
     data: bytes
     executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """What a part is licensed under, as its makers say, and where in the bundle the texts lie."""
+
+    part: str
+    licence: str
+    texts: tuple[str, ...] = ()
 
 
 def requirements(file: Path) -> dict[str, list[str]]:
@@ -125,6 +135,9 @@ def llama_files(members: list[Member]) -> list[Member]:
     """Of the model library what Python loads, with the OpenMP library that it needs, which few machines have without
     a compiler. The rest of its wheel is what C programs are built with."""
     kept = [each for each in members if each.name.startswith("llama_cpp/")]
+    # One for each kind of processor, where it was built for several: the best is looked for beside the others.
+    variants = [each for each in members if re.fullmatch(r"bin/libggml-cpu-\w+\.so", each.name)]
+    kept += [Member(f"llama_cpp/lib/{each.name.removeprefix('bin/')}", each.data) for each in variants]
     about = [each for each in members if _describes(each.name)]
     if any(OPENMP.encode() in each.data for each in kept if ".so" in each.name):
         folder = about[0].name.partition("/")[0]
@@ -161,6 +174,18 @@ def glibc_of(wheel: Path) -> tuple[int, ...]:
     )
     # A wheel that names several is content with the oldest.
     return min(named, default=(2, 17) if "manylinux2014" in wheel.name else ())
+
+
+def licence_of(package: Distribution, wheel: Path) -> Licence:
+    """What the makers say of a package's licence, and the texts in its wheel."""
+    about = package.metadata.json
+    named = [str(line).rpartition("::")[2].strip() for line in about.get("classifier", ()) if "License ::" in line]
+    said = about.get("license_expression") or ", ".join(named) or str(about.get("license", "")).partition("\n")[0]
+    with zipfile.ZipFile(wheel) as archive:
+        texts = [name for name in archive.namelist() if LICENSE_FILE.search(name)]
+    return Licence(
+        f"{package.name} {package.version}", str(said), tuple(f"wheels/{wheel.name}: {text}" for text in texts)
+    )
 
 
 def _describes(name: str) -> bool:

@@ -717,6 +717,12 @@ def place_taken(folder: Path, held: contextlib.ExitStack) -> list[str]:
     return ["bundle", str(folder)]
 
 
+def newer_data(folder: Path, held: contextlib.ExitStack) -> list[str]:
+    (folder / "data").mkdir()
+    (folder / "data" / "format.json").write_text('{"format": 99}')
+    return ["--port", "0"]
+
+
 def bad_model(code: str) -> Callable[[Path, contextlib.ExitStack], list[str]]:
     def arrange(folder: Path, held: contextlib.ExitStack) -> list[str]:
         def trusted(settings: Any, path: Path, announce: Any) -> Any:
@@ -741,6 +747,7 @@ STARTS: dict[str, Callable[[Path, contextlib.ExitStack], list[str]]] = {
     "SETUP-007": server_gone,
     "SETUP-008": lambda folder, held: ["--port", "0", "--host", "0.0.0.0"],
     "SETUP-009": no_certificate,
+    "SETUP-011": newer_data,
     "BUNDLE-001": place_taken,
 }
 

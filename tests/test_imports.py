@@ -93,13 +93,14 @@ ARROWS: dict[str, set[str]] = {
     "examiner": {"evaluation", "questions", "replies", "chat", "protocol", "errors", "types"},
     "report": {"evaluation", "errors"},
     "terminal": {"damage", "errors", "logs"},
+    "dataformat": {"disk", "jsonfile", "errors"},
     "wheels": {"errors"},
     # Copied into the bundle, where it stands alone.
     "installer": set(),
-    "bundle": {"wheels", "installer", "durable", "errors"},
+    "bundle": {"wheels", "installer", "dataformat", "durable", "errors"},
     "service": set(RAG)
     - {"service", "doctor", "ending", "questions", "evaluation", "examiner", "report", "terminal"}
-    - {"bundle", "installer", "wheels"},
+    - {"bundle", "dataformat", "installer", "wheels"},
     "doctor": set(RAG) - {"doctor"},
 }
 

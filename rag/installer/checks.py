@@ -111,15 +111,26 @@ def check_machine(needs: dict[str, Any]) -> None:
 
 
 def check_target(target: Path, manifest: Manifest) -> None:
-    """Raises `Refused` if the folder is somebody else's, or too small."""
+    """Raises `Refused` if the folder is somebody else's, too small, or holds data of a newer version."""
     if target.exists() and not (target / "releases").is_dir() and (not target.is_dir() or any(target.iterdir())):
         raise Refused("foreign", target=target)
+    check_data(target, manifest)
     if is_whole(target / "releases" / manifest["id"]):
         return
     there = next(folder for folder in (target, *target.parents) if folder.exists())
     free, wanted = shutil.disk_usage(there).free, manifest["installed_bytes"]
     if free < wanted:
         raise Refused("space", target=target, wanted=wanted / 1e6, found=free / 1e6)
+
+
+def check_data(target: Path, manifest: Manifest) -> None:
+    """Raises `Refused` if the version could not read the data."""
+    try:
+        found = json.loads((target / "data" / "format.json").read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if isinstance(found, int) and found > manifest["data_format"]:
+        raise Refused("newer", target=target, id=manifest["id"])
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -6,11 +6,15 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from .checks import MANIFEST, is_whole
 from .texts import Refused
+
+# Seconds that what a killed installer had begun may still take.
+PATIENCE = 10.0
 
 
 def in_use(target: Path) -> Path | None:
@@ -54,14 +58,26 @@ def remove_others(target: Path) -> None:
 
 
 @contextlib.contextmanager
-def alone(target: Path) -> Iterator[None]:
-    """Hold the right to change the folder; the system drops the lock of a process that dies. Raises `Refused`."""
+def alone(target: Path) -> Iterator[int]:
+    """Hold the right to change the folder: the descriptor of a lock. Raises `Refused` where another process has it.
+
+    The system drops the lock when the last process that was given it has died.
+    """
     with (target / "releases" / ".lock").open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Refused("busy", target=target) from None
-        yield
+        until = time.monotonic() + PATIENCE
+        while not _locked(file.fileno()):
+            if time.monotonic() > until:
+                raise Refused("busy", target=target)
+            time.sleep(0.1)
+        yield file.fileno()
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def is_running(target: Path) -> bool:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .checks import MANIFEST, Manifest, check_machine, check_target, is_whole, listed, sha256_of, verify
+from .checks import (
+    MANIFEST,
+    Manifest,
+    check_data,
+    check_machine,
+    check_target,
+    files_below,
+    is_whole,
+    listed,
+    read_manifest,
+    sha256_of,
+    verify,
+)
 from .releases import alone, earlier, is_running, remove_others, switch, sync
 from .texts import Refused, text_of
 
+# Of Linux: the signal that a process gets when its parent ends.
+PR_SET_PDEATHSIG = 1
 # Found by where it lies, whatever link leads to it.
 PROGRAM = """#!/bin/sh
 # Starts RAG Standard, or runs one of its commands: rag ask "QUESTION", rag ingest FOLDER, rag --help
@@ -56,7 +72,7 @@ class Installer:
         """Install the bundle's version and make it the one in use. Raises `Refused` or `OSError`."""
         manifest = self.check()
         (self.target / "releases").mkdir(parents=True, exist_ok=True)
-        with alone(self.target):
+        with alone(self.target) as lock:
             for left in (self.target / "releases").iterdir():
                 if left.is_dir() and not is_whole(left):
                     shutil.rmtree(left)
@@ -64,7 +80,7 @@ class Installer:
             release = self.target / "releases" / manifest["id"]
             if not is_whole(release):
                 self.say("packages", id=manifest["id"])
-                self._fill(release)
+                self._fill(release, lock)
                 # All of it is on the disk before anything says that it is there.
                 os.sync()
                 _write(release / MANIFEST, (self.bundle / MANIFEST).read_text(encoding="utf-8"))
@@ -83,6 +99,7 @@ class Installer:
             raise Refused("nothing", target=self.target)
         with alone(self.target):
             release = earlier(self.target)
+            check_data(self.target, read_manifest(release))
             switch(self.target, release)
         self.say("back", id=release.name)
 
@@ -105,36 +122,52 @@ class Installer:
             elif source.stat().st_size != target.stat().st_size or sha256_of(source) != sha256_of(target):
                 self.say("kept", file=source.name)
 
-    def _fill(self, release: Path) -> None:
+    def _fill(self, release: Path, lock: int) -> None:
         """Put a version together; it is not whole yet. Raises `Refused`."""
+        run = partial(_run, release / "work", lock)
         python, work = release / "venv" / "bin" / "python", release / "work"
         work.mkdir(parents=True)
-        shutil.copytree(self.bundle / "app", release / "app")
-        shutil.copytree(self.bundle / "installer", release / "installer")
+        for name in files_below(self.bundle):
+            if name.startswith(("app/", "installer/")):
+                (release / name).parent.mkdir(parents=True, exist_ok=True)
+                # Without its mode: a bundle may lie on a disk that is only read.
+                shutil.copyfile(self.bundle / name, release / name)
         shutil.copyfile(self.bundle / "install.sh", release / "install.sh")
-        self._run(work, sys.executable, "-I", "-m", "venv", "--without-pip", str(release / "venv"))
+        run(sys.executable, "-I", "-m", "venv", "--without-pip", str(release / "venv"))
         wheels = sorted(map(str, (self.bundle / "wheels").glob("*.whl")))
         pip = next(wheel for wheel in wheels if Path(wheel).name.startswith("pip-"))
         options = ["--isolated", "--no-index", "--no-deps", "--no-cache-dir", "--no-compile", "--no-input", "--quiet"]
         options += ["--disable-pip-version-check", "--no-warn-script-location", "--root-user-action=ignore"]
-        self._run(work, str(python), "-I", f"{pip}/pip", "install", *options, *wheels)
+        run(str(python), "-I", f"{pip}/pip", "install", *options, *wheels)
         # A package may hold files for other versions of Python, which do not compile.
         compiled = [str(release / "app"), str(release / "venv")]
-        self._run(work, str(python), "-I", "-m", "compileall", "-q", "-j", "0", *compiled, strict=False)
+        run(str(python), "-I", "-m", "compileall", "-q", *compiled, strict=False)
         self.say("trying")
-        self._run(
-            work, str(python), "-E", "-s", "-c", "import web.app, rag.llama, rag.store, server", cwd=release / "app"
-        )
+        run(str(python), "-E", "-s", "-c", "import web.app, rag.llama, rag.store, server", cwd=release / "app")
         shutil.rmtree(work)
 
-    def _run(self, work: Path, *command: str, cwd: Path | None = None, strict: bool = True) -> None:
-        """Run a command that leaves nothing outside of the folder. Raises `Refused` with its last words."""
-        inside = [f"HOME={work}", f"TMPDIR={work}", f"XDG_CACHE_HOME={work}"]
-        done = subprocess.run(["env", *inside, *command], cwd=cwd or work, capture_output=True, text=True, check=False)
-        if done.returncode and strict:
-            lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-            died = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit {done.returncode}"
-            raise Refused("failed", reason=lines[-1] if lines else died)
+
+def _run(work: Path, lock: int, *command: str, cwd: Path | None = None, strict: bool = True) -> None:
+    """Run a command that leaves nothing outside of the folder. Raises `Refused` with its last words.
+
+    If this process is killed, so is the command; until it has gone, it holds the lock.
+    """
+    # Without a file for pip: it would read that of the machine, too.
+    inside = [f"HOME={work}", f"TMPDIR={work}", f"XDG_CACHE_HOME={work}", f"PIP_CONFIG_FILE={os.devnull}"]
+    done = subprocess.run(
+        ["env", *inside, *command],
+        cwd=cwd or work,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        pass_fds=[lock],
+        preexec_fn=partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, signal.SIGKILL),
+    )
+    if done.returncode and strict:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        died = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit {done.returncode}"
+        raise Refused("failed", reason=lines[-1] if lines else died)
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

@@ -61,6 +61,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "비어 있지 않고 RAG Standard를 설치한 폴더도 아닙니다: {target}",
         "The folder is not empty, and RAG Standard is not installed in it: {target}",
     ),
+    "newer": (
+        "{target}/data는 더 새로운 버전이 쓴 것이라 {id} 버전은 읽을 수 없습니다. "
+        "그 버전을 설치하기 전의 백업을 되돌린 뒤 다시 하세요.",
+        "{target}/data was written by a newer version, and {id} cannot read it. "
+        "Put back a backup from before that version, then try again.",
+    ),
     "busy": ("다른 설치가 진행 중입니다: {target}", "Another installation is under way in {target}"),
     "nothing": ("되돌아갈 이전 버전이 없습니다: {target}", "There is no earlier version to go back to in {target}"),
 }
