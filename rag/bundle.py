@@ -208,7 +208,7 @@ def _wheels(folder: Path, wanted: Wanted, progress: Progress, licences: list[whe
             done += sizes[package.name]
             progress(label, done, total)
     return {
-        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "python": _dotted(wheels.python_of(packages)),
         "machine": platform.machine(),
         "glibc": _dotted(max(*glibc, wheels.symbols(libraries, "GLIBC"))),
         "glibcxx": _dotted(wheels.symbols(libraries, "GLIBCXX")),

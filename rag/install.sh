@@ -20,13 +20,16 @@ refuse() {
 wanted=$(sed -n 's/^ *"python": "\([0-9.]*\)".*/\1/p' "$here/MANIFEST.json")
 
 python=
-for each in "${PYTHON:-python3}" "python$wanted"; do
-    found=$("$each" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
-    if [ "$found" = "$wanted" ]; then python=$each && break; fi
+there=
+fits='import sys; v = tuple(map(int, sys.argv[1].split("."))); sys.exit(not v <= sys.version_info[:3] < (v[0], v[1] + 1))'
+for each in "${PYTHON:-python3}" "python${wanted%.*}"; do
+    found=$("$each" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue
+    there="$there $each=$found"
+    if "$each" -c "$fits" "$wanted"; then python=$each && break; fi
 done
 [ -n "$python" ] || refuse \
-    "이 묶음에는 Python $wanted 버전이 필요하지만 이 컴퓨터에 없습니다(python3: ${found:-없음}). Debian 12: apt install python3" \
-    "This bundle needs Python $wanted, which is not here (python3: ${found:-none}). On Debian 12: apt install python3"
+    "이 묶음에는 Python ${wanted%.*}($wanted 이상)이 필요하지만 이 컴퓨터에 없습니다. 있는 것:${there:- 없음}. Debian 12: apt install python3" \
+    "This bundle needs Python ${wanted%.*} ($wanted or later), which is not here. There is:${there:- none}. On Debian 12: apt install python3"
 
 case "${RAG_LANG:-${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}}" in
     ko*) lang=ko ;;

@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import os
 import re
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from .errors import RagError
 
@@ -165,6 +167,14 @@ def symbols(members: Iterable[Member], name: str) -> tuple[int, ...]:
     pattern = re.compile(rb"\0" + name.encode() + rb"_(\d+(?:\.\d+)+)(?=\0)")
     found = (_version(text.decode()) for each in members if ".so" in each.name for text in pattern.findall(each.data))
     return max(found, default=())
+
+
+def python_of(packages: Iterable[Distribution]) -> tuple[int, int, int]:
+    """The oldest Python, of the minor version of this one, that all the packages say they run on."""
+    major, minor, micro = sys.version_info[:3]
+    asked = SpecifierSet(",".join(filter(None, (str(each.metadata.get("Requires-Python") or "") for each in packages))))
+    fit = (least for least in range(micro) if f"{major}.{minor}.{least}" in asked)
+    return major, minor, next(fit, micro)
 
 
 def glibc_of(wheel: Path) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import distribution
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -120,6 +122,30 @@ def test_a_machine_that_lacks_something_is_refused(key: str, needs: dict[str, An
     assert refused.value.key == key
 
 
+def test_the_oldest_python_that_will_do_is_the_one_that_every_package_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asking(*asked: str) -> list[Any]:
+        return [SimpleNamespace(metadata={"Requires-Python": each} if each else {}) for each in asked]
+
+    monkeypatch.setattr(sys, "version_info", (3, 11, 7, "final", 0))
+    assert wheels.python_of(asking(">=3.8", ">=3.11", "")) == (3, 11, 0)
+    assert wheels.python_of(asking(">=3.8", ">=3.11.5")) == (3, 11, 5)
+    assert wheels.python_of(asking(">=3.11.9")) == (3, 11, 7)
+
+
+@pytest.mark.parametrize(("wanted", "taken"), [((0, 0), True), ((0, 1), False), ((1, 0), False), ((-1, 0), False)])
+def test_a_python_that_is_too_old_or_of_another_minor_version_is_refused_with_what_there_is(
+    tmp_path: Path, wanted: tuple[int, int], taken: bool
+) -> None:
+    here = sys.version_info
+    least = f"{here.major}.{here.minor + wanted[0]}.{here.micro + wanted[1]}"
+    (tmp_path / "installer").mkdir()
+    (tmp_path / "installer" / "main.py").write_text("main = lambda given: print('taken') or 0")
+    (tmp_path / "MANIFEST.json").write_text(json.dumps({"needs": {"python": least}}, indent=1))
+    shutil.copy(ROOT / "rag" / "install.sh", tmp_path)
+    said = shell("exec sh ./install.sh", tmp_path, tmp_path, check=0 if taken else 1)
+    assert said == "taken\n" if taken else f"{sys.executable}={platform.python_version()}" in said
+
+
 def version(target: Path, name: str, whole: bool = True) -> Path:
     folder = target / "releases" / name
     folder.mkdir(parents=True)
@@ -187,7 +213,7 @@ def small_bundle(folder: Path, pip_wheel: Path, version: str, waits_for: Path = 
         (folder / "models" / name).write_bytes(b"weights")
     shutil.copy(ROOT / "rag" / "install.sh", folder)
     shutil.copytree(ROOT / "rag" / "installer", folder / "installer", ignore=shutil.ignore_patterns("__pycache__"))
-    needs = {"python": f"{sys.version_info.major}.{sys.version_info.minor}", "machine": os.uname().machine}
+    needs = {"python": f"{sys.version_info.major}.{sys.version_info.minor}.0", "machine": os.uname().machine}
     needs |= {"glibc": "2.0", "glibcxx": "3.4", "cpu": [], "portable": False}
     bundle.describe(folder, bundle.Wanted(ROOT, version, []), needs)
     return folder
