@@ -55,13 +55,16 @@ _TEXT_MARK = re.compile(r"<{1,2}[|/]?[^<>\s\ue000\ue001]{1,40}>{1,2}|\[/?[A-Z][A
 log = logging.getLogger(__name__)
 
 
-@functools.cache
-def load_variant() -> None:
+def _load_variant() -> None:
     """Of a library that was built for many processors, load what computes best on this one, from its own folder."""
     folder = Path(lib.__file__).parent / "lib"
     if any(folder.glob("libggml-cpu-*.so")):
         # The copy that the library itself uses, of the files with the same content.
         ctypes.CDLL(str(folder / "libllama.so")).ggml_backend_load_all_from_path(bytes(folder))
+
+
+# Once, and before any thread asks for a model.
+_load_variant()
 
 
 def library_path() -> Path:
@@ -76,13 +79,11 @@ def library_version() -> str:
 
 def offloads() -> bool:
     """Whether the library was built for a GPU and found one."""
-    load_variant()
     return bool(lib.llama_supports_gpu_offload())
 
 
 def system_info() -> str:
     """What the library was built for and found in this CPU, in its own words."""
-    load_variant()
     return str(lib.llama_print_system_info(), "utf-8", "replace").strip()
 
 
@@ -103,8 +104,7 @@ class LogLines:
 
 @functools.cache
 def log_lines() -> LogLines:
-    """The one log of the process: the library has one callback for all its models. What computes is loaded then."""
-    load_variant()
+    """The one log of the process: the library has one callback for all its models."""
     return LogLines()
 
 

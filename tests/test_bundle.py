@@ -97,6 +97,22 @@ def test_a_wheel_packed_again_holds_the_installed_files_and_a_changed_one_is_ref
         wheels.files_of(distribution("filelock"))
 
 
+def test_of_the_model_library_what_computes_on_each_kind_of_processor_lies_beside_what_loads_it() -> None:
+    names = (
+        "llama_cpp/lib/libllama.so",
+        "lib/libllama.so",
+        "bin/libggml-cpu-haswell.so",
+        "bin/tool",
+        "a.dist-info/WHEEL",
+    )
+    found = wheels.llama_files([wheels.Member(name, name.encode()) for name in names])
+    assert {each.name: each.data.decode() for each in found} == {
+        "llama_cpp/lib/libllama.so": "llama_cpp/lib/libllama.so",
+        "llama_cpp/lib/libggml-cpu-haswell.so": "bin/libggml-cpu-haswell.so",
+        "a.dist-info/WHEEL": "a.dist-info/WHEEL",
+    }
+
+
 def test_all_that_the_requirements_need_is_found() -> None:
     names = {each.name.lower() for each in wheels.closure(wheels.requirements(ROOT / "requirements.txt"))}
     assert {"aiohttp", "multidict", "lancedb", "pyarrow", "numpy"} <= names
@@ -258,7 +274,7 @@ def killed_at(moment: int, monkeypatch: pytest.MonkeyPatch, installer: steps.Ins
     with monkeypatch.context() as patch:
         for owner, name in [(os, "replace"), (os, "sync"), (os, "utime"), (Path, "symlink_to"), (Path, "unlink")]:
             patch.setattr(owner, name, counted(getattr(owner, name)))
-        for name in ("copytree", "copyfile", "copy2", "rmtree"):
+        for name in ("copyfile", "copy2", "rmtree"):
             patch.setattr(shutil, name, counted(getattr(shutil, name)))
         patch.setattr(steps, "_run", counted(lambda work, lock, *command, **options: None))
         try:
@@ -314,7 +330,11 @@ def test_a_newer_version_is_brought_through_a_kill_and_keeps_all_and_the_way_bac
     home.mkdir()
     target = home / "rag-standard"
     one = small_bundle(tmp_path / "rag-bundle", pip_wheel, "1")
+    # As on a disk that is only read.
+    for path in (one, *one.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
     assert "serving 1" in shell("sh rag-bundle/install.sh", home, tmp_path)
+    assert all(path.stat().st_mode & 0o200 for path in (target / "releases").rglob("*"))
     assert list(home.iterdir()) == [target]
     mine = {"data/mine": "documents", "models/mine.gguf": "own", "models/a.gguf": "mine", "settings.env": "RAG_PORT=9"}
     for name, text in mine.items():

@@ -18,9 +18,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench.beside import upload
-from tests.bench.told import call, settle
+from tests.bench.told import call, jobs
 from tests.conftest import Server
 from tests.recorder import bring_up
+
+LAST = ("stored", "failed", "cancelled")
 
 
 def main() -> None:
@@ -42,8 +44,10 @@ def main() -> None:
         listening = time.perf_counter() - begun
         server.wait()
         if given.document:
-            upload(server, given.document.name, given.document.read_text(encoding="utf-8"))
-            settle(server)
+            job = upload(server, given.document.name, given.document.read_text(encoding="utf-8"))
+            # The guides may still be on their way in.
+            while next(each for each in jobs(server) if each["id"] == job)["state"] not in LAST:
+                time.sleep(0.05)
         body = {"message": given.question} | ({"session_id": given.session} if given.session else {})
         answer = call(server, "POST", "/chat", body)
         answered = time.perf_counter() - begun
