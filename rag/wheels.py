@@ -172,7 +172,8 @@ def symbols(members: Iterable[Member], name: str) -> tuple[int, ...]:
 def python_of(packages: Iterable[Distribution]) -> tuple[int, int, int]:
     """The oldest Python, of the minor version of this one, that all the packages say they run on."""
     major, minor, micro = sys.version_info[:3]
-    asked = SpecifierSet(",".join(filter(None, (str(each.metadata.get("Requires-Python") or "") for each in packages))))
+    said = (each.metadata.json.get("requires_python") for each in packages)
+    asked = SpecifierSet(",".join(str(each) for each in said if each))
     fit = (least for least in range(micro) if f"{major}.{minor}.{least}" in asked)
     return major, minor, next(fit, micro)
 

@@ -140,7 +140,8 @@ def test_a_machine_that_lacks_something_is_refused(key: str, needs: dict[str, An
 
 def test_the_oldest_python_that_will_do_is_the_one_that_every_package_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     def asking(*asked: str) -> list[Any]:
-        return [SimpleNamespace(metadata={"Requires-Python": each} if each else {}) for each in asked]
+        said = [{"requires_python": each} if each else {} for each in asked]
+        return [SimpleNamespace(metadata=SimpleNamespace(json=each)) for each in said]
 
     monkeypatch.setattr(sys, "version_info", (3, 11, 7, "final", 0))
     assert wheels.python_of(asking(">=3.8", ">=3.11", "")) == (3, 11, 0)
