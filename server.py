@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ipaddress
 import os
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -256,70 +254,35 @@ def _serve(settings: Settings, lang: Lang) -> int:
 
 
 def _serve_until(ending: Ending, settings: Settings, lang: Lang) -> None:
-    from web import connections, tls
+    from web import connections, listening, tls
 
     files = settings.tls()
     context = tls.server_context(*files) if files else None
     _writable(settings.data_dir)
     if settings.api_key_file and others_can_read(settings.api_key_file):
         say(lang, "exposed", file=settings.api_key_file)
-    _allow_files(connections.wanted_connections(settings.max_connections) + connections.OTHER_FILES)
-    listening = _bind(settings.host, settings.port, to_all=bool(settings.api_key) or settings.insecure_no_auth)
+    listening.allow_files(connections.wanted_connections(settings.max_connections) + connections.OTHER_FILES)
+    socket = listening.bind(settings.host, settings.port, to_all=bool(settings.api_key) or settings.insecure_no_auth)
     with _alone(settings):
         models = _models(settings, lang)
         from web import serving
         from web.app import create_app
 
-        port = listening.getsockname()[1]
+        port = socket.getsockname()[1]
         scheme = "https" if context else "http"
-        url = _url(scheme, settings.host, port)
+        url = listening.url_of(scheme, settings.host, port)
         local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
         record = settings.data_dir / "server.json"
-        about = {"url": _url(scheme, local, port), "pid": os.getpid()}
+        about = {"url": listening.url_of(scheme, local, port), "pid": os.getpid()}
         if files:
             about["certificate"] = tls.first_certificate(files[0])
         ending.last = lambda: record.unlink(missing_ok=True)
         try:
             jsonfile.save(record, about)
             app = create_app(settings, VERSION, models=models)
-            serving.run(app, listening, lambda: say(lang, "ready", url=url), ending, ssl_context=context)
+            serving.run(app, socket, lambda: say(lang, "ready", url=url), ending, ssl_context=context)
         finally:
             record.unlink(missing_ok=True)
-
-
-def _url(scheme: str, host: str, port: int) -> str:
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _allow_files(wanted: int) -> None:
-    """Let the process open so many files and sockets, or as many as the system lets it."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        if soft != resource.RLIM_INFINITY and most > soft:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def _bind(host: str, port: int, to_all: bool) -> socket.socket:
-    """A bound socket, so that a port in use is told before anything else. Raises `RagError` SETUP-002.
-
-    Not `to_all`: for this machine alone. Raises SETUP-008 for an address that others can reach.
-    """
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        if not to_all and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
-            raise RagError("SETUP-008", host=host)
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        # Listening at once makes a second server fail here; early visitors wait instead of being refused.
-        listening.listen(128)
-    except OSError as error:
-        raise RagError("SETUP-002", host=host, port=port, reason=error.strerror or str(error)) from error
-    return listening
 
 
 # ingest, documents, delete

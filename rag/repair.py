@@ -32,10 +32,7 @@ def repair(folder: Path) -> list[str]:
             file.unlink()
     damaged = [file.name for file in parts if file.exists() and not is_whole(file)]
     removed: list[Path] = []
-    # Their names count downwards, so that the newest is the first.
-    for manifest in sorted(_files(folder / "_versions")):
-        if manifest.suffix != ".manifest":
-            continue
+    for manifest in _manifests(folder):
         if is_whole(manifest) and not _names(manifest, folder, damaged):
             for file in removed:
                 log.warning("version %s was not whole; the one before it is used", file)
@@ -47,18 +44,23 @@ def repair(folder: Path) -> list[str]:
     return []
 
 
+def is_made(folder: Path) -> bool:
+    """Whether it has a version: its making, of an empty table, ends with the first one. Blocks."""
+    return bool(_manifests(folder))
+
+
 def is_lost(folder: Path) -> bool:
-    """Whether there are versions, but after a `repair` the newest is still not whole, and so none is. Blocks."""
-    manifests = sorted(file for file in _files(folder / "_versions") if file.suffix == ".manifest")
+    """Whether there was a version, but after a `repair` the newest is still not whole, and so none is. Blocks."""
+    manifests = _manifests(folder)
     if not manifests:
-        return folder.is_dir() and any((folder / "data").glob("*"))
+        return bool(_files(folder / "data"))
     damaged = [file.name for part in ("data", "_deletions") for file in _files(folder / part) if not is_whole(file)]
     return not is_whole(manifests[0]) or _names(manifests[0], folder, damaged)
 
 
 def damaged_indexes(folder: Path) -> set[str]:
     """The UUIDs of the indexes of the newest version whose files are missing or not whole. Blocks."""
-    manifests = sorted(file for file in _files(folder / "_versions") if file.suffix == ".manifest")
+    manifests = _manifests(folder)
     if not manifests:
         return set()
     newest = manifests[0].read_bytes()
@@ -79,6 +81,11 @@ def is_whole(file: Path) -> bool:
         opened.seek(max(0, size - BLOCK))
         tail = opened.read()
     return any(tail) and tail.endswith(magic)
+
+
+def _manifests(folder: Path) -> list[Path]:
+    """The newest first: their names count downwards."""
+    return sorted(file for file in _files(folder / "_versions") if file.suffix == ".manifest")
 
 
 def _names(manifest: Path, folder: Path, damaged: list[str]) -> bool:

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -72,19 +72,34 @@ def _remove_dropped(directory: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class Database:
-    """A directory of tables. `damage`: what was found damaged in those that were opened."""
+def _mend(directory: Path) -> Iterator[Damage]:
+    """Remove what was never finished, take damaged versions back, and move aside tables without a whole one."""
+    _remove_dropped(directory)
+    for folder in directory.glob("*.lance"):
+        if taken_back := repair.repair(folder):
+            yield Damage("index", count=len(taken_back))
+        if repair.is_lost(folder):
+            aside = set_aside(folder)
+            log.error("no version of %s was whole; it is now %s", folder, aside)
+            yield Damage("index", str(aside))
+        elif not repair.is_made(folder):
+            shutil.rmtree(folder)
 
-    def __init__(self, directory: Path, connection: Any, session: Any) -> None:
+
+class Database:
+    """A directory of tables. `damage`: what was found damaged when it was opened."""
+
+    def __init__(self, directory: Path, connection: Any, session: Any, damage: list[Damage]) -> None:
         self._directory = directory
         self._connection = connection
-        self.damage: list[Damage] = []
         self._session = session
+        self.damage = damage
 
     @classmethod
     async def open(cls, directory: Path) -> Database:
-        await asyncio.to_thread(_remove_dropped, directory)
-        return cls(directory, *await cls._connect(directory))
+        """Raises `OSError`, or what the library raises."""
+        damage = await asyncio.to_thread(lambda: list(_mend(directory)))
+        return cls(directory, *await cls._connect(directory), damage)
 
     @staticmethod
     async def _connect(directory: Path) -> tuple[Any, Any]:
@@ -106,15 +121,8 @@ class Database:
         return list((await self._connection.list_tables()).tables)
 
     async def table(self, name: str, dimension: int = 0) -> Table:
-        """Open the table; make it, if it is not there and a dimension is given. Damaged versions are taken back; a
-        table without a whole one is moved aside, and a new one made in its place."""
+        """Open the table; make it, if it is not there and a dimension is given."""
         folder = self._directory / f"{name}.lance"
-        if taken_back := await asyncio.to_thread(repair.repair, folder):
-            self.damage.append(Damage("index", count=len(taken_back)))
-        if dimension and await asyncio.to_thread(repair.is_lost, folder):
-            aside = await asyncio.to_thread(set_aside, folder)
-            log.error("no version of %s was whole; it is now %s", folder, aside)
-            self.damage.append(Damage("index", str(aside)))
         if name in await self.names():
             table = Table(folder, await self._connection.open_table(name))
             await table.drop_damaged_indexes()

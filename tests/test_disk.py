@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
-import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from rag import disk, durable
 from rag.errors import RagError
-
-from .conftest import ROOT
 
 
 def of_sqlite(code: int) -> sqlite3.OperationalError:
@@ -87,23 +81,3 @@ def test_a_disk_is_asked_for_room_and_nothing_is_left_of_it(tmp_path: Path) -> N
     assert not disk.takes(tmp_path, 1 << 60)
     assert not disk.takes(tmp_path / "missing", 1)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_full_disk_is_told_of_and_loses_nothing_and_all_goes_on_when_there_is_room(tmp_path: Path) -> None:
-    unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([unshare, "-rm", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not allow namespaces")
-    script, disk_of_its_own = ROOT / "tests/clients/full_disk.py", tmp_path / "disk"
-    disk_of_its_own.mkdir()
-    command = [unshare, "-rm", sys.executable, str(script), str(disk_of_its_own), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
-        "first": "stored",
-        "filled": errno.ENOSPC,
-        "late": ["failed", "SETUP-010"],
-        "upload": "SETUP-010",
-        "turn": "SETUP-010",
-        "there": [True, 1],
-        "in the end": [["first.txt", "late.txt", "upload.txt"], 2],
-    }

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-import server
 from rag.errors import RagError
+from web import listening
 
 from . import guides
 from .conftest import ROOT
@@ -37,14 +37,14 @@ def environ(**given: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
 def test_this_computer_is_served_without_a_key(host: str) -> None:
-    with server._bind(host, 0, to_all=False) as listening:
-        assert listening.getsockname()[1]
+    with listening.bind(host, 0, to_all=False) as opened:
+        assert opened.getsockname()[1]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "::ffff:192.0.2.1", "fe80::1"])
 def test_an_address_that_others_can_reach_is_refused_before_it_is_opened(host: str) -> None:
     with pytest.raises(RagError) as refused:
-        server._bind(host, 0, to_all=False)
+        listening.bind(host, 0, to_all=False)
     assert refused.value.code == "SETUP-008"
     assert host in refused.value.body("en")["message"]
 
@@ -55,20 +55,20 @@ def test_a_name_counts_as_what_it_stands_for(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(RagError) as refused:
-        server._bind("localhost.example", 0, to_all=False)
+        listening.bind("localhost.example", 0, to_all=False)
     assert refused.value.code == "SETUP-008"
 
 
 @pytest.mark.parametrize("host", ["unix:/tmp/rag.sock", "no such name"])
 def test_what_is_no_address_is_refused(host: str) -> None:
     with pytest.raises(RagError) as refused:
-        server._bind(host, 0, to_all=False)
+        listening.bind(host, 0, to_all=False)
     assert refused.value.code == "SETUP-002"
 
 
 def test_with_a_key_or_by_order_all_addresses_may_be_opened() -> None:
-    with server._bind("0.0.0.0", 0, to_all=True) as listening:
-        assert listening.getsockname()[0] == "0.0.0.0"
+    with listening.bind("0.0.0.0", 0, to_all=True) as opened:
+        assert opened.getsockname()[0] == "0.0.0.0"
 
 
 @contextmanager

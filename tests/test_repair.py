@@ -141,6 +141,31 @@ async def test_without_any_whole_version_the_table_is_moved_aside_and_nothing_of
     store.close()
 
 
+async def test_a_table_of_another_model_without_any_whole_version_is_moved_aside_too(tmp_path: Path) -> None:
+    folder = await two_versions(tmp_path)
+    for manifest in folder.glob("_versions/*.manifest"):
+        empty(manifest)
+    store = await LanceStore.open(tmp_path, embedder="another", dimension=8)
+    assert await store.counts() == (0, 0)
+    assert [Path(damage.aside).parent for damage in store.damage] == [tmp_path]
+    store.close()
+
+
+@pytest.mark.parametrize("embedder", ["hashed words", "another"])
+async def test_a_table_that_was_being_made_is_gone(tmp_path: Path, embedder: str) -> None:
+    store = await LanceStore.open(tmp_path / "made", embedder=embedder, dimension=HashEmbedder().dimension)
+    store.close()
+    (made,) = (tmp_path / "made").glob("*.lance")
+    # As a kill leaves it right before its first version comes to its place.
+    (tmp_path / made.name / "_versions").mkdir(parents=True)
+    (tmp_path / made.name / "_transactions").mkdir()
+    store = await open_store(tmp_path)
+    assert await store.counts() == (0, 0)
+    assert store.damage == []
+    assert len(found_in(tmp_path, "*.lance")) == 1
+    store.close()
+
+
 async def test_a_table_that_was_being_dropped_is_gone(tmp_path: Path) -> None:
     folder = await two_versions(tmp_path)
     folder.rename(folder.with_suffix(DROPPED))

@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from rag import probe  # noqa: E402
+from rag.answers import ABANDON  # noqa: E402
 from tests import frame_client, hostile_requests  # noqa: E402
 from tests.conftest import PROGRAM, SCRIPTED, Server, start_server  # noqa: E402
 from tests.hostile_frames import Case, random_case  # noqa: E402
@@ -39,6 +40,8 @@ from tests.socket_client import LAST, ask, open_socket  # noqa: E402
 PING_EVERY, CHAT_EVERY = 0.01, 1.0
 # Seconds until nothing of the cases is left.
 SETTLE = 120.0
+# Seconds until the answers of clients that might come back are no longer kept.
+FORGOTTEN = ABANDON + 5
 # What a log has no reason to hold.
 TRACE = re.compile(r"Traceback|exception was never retrieved|WS-999|\"ERROR\"| ERROR ")
 
@@ -140,7 +143,7 @@ def _flood(server: Server, scripted: bool, warm_up: Iterable[Case], cases: Itera
     names: Counter[str] = Counter()
     ask(server.ws_url, "what is the answer")
     faults = asyncio.run(frame_client.faults_of(warm_up, port))
-    time.sleep(2)
+    time.sleep(FORGOTTEN)
     before = look(server, scripted)
     spawn = multiprocessing.get_context("spawn")
     ready, stop, told = spawn.Event(), spawn.Event(), spawn.Queue()
@@ -165,6 +168,7 @@ def _flood(server: Server, scripted: bool, warm_up: Iterable[Case], cases: Itera
     beside.join()
     _until(lambda: handles(server.process.pid) <= before["handles"])
     _until(lambda: not scripted or tasks(server) <= before["tasks"])
+    time.sleep(FORGOTTEN)
     after = look(server, scripted)
     ended.set()
     watching.join()
