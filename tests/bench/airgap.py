@@ -184,17 +184,17 @@ def refusals(user: User, bundle: Path, place: Path) -> Iterator[dict[str, Any]]:
         yield {"user": user.name, "step": f"refuse {case}", "said": said.splitlines()[-1]}
 
 
-def killed(user: User, bundle: Path, seconds: float) -> str:
-    """Start an installation, kill it so much later; what it said last."""
+def killed(user: User, bundle: Path, seconds: float) -> tuple[bool, str]:
+    """Start an installation, kill it so much later; whether it was still at work, and what it said last."""
     with tempfile.TemporaryFile("w+") as log:
         words = user.command("sh", f"{bundle}/install.sh", str(user.target), "--no-start")
         process = subprocess.Popen([*namespace(), *words], stdout=log, stderr=subprocess.STDOUT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
         process.kill()
-        process.wait()
+        at_work = process.wait() != 0
         log.seek(0)
-        return (log.read().splitlines() or [""])[-1]
+        return at_work, (log.read().splitlines() or [""])[-1]
 
 
 def starts(user: User) -> str:
@@ -212,10 +212,10 @@ def kills(user: User, bundle: Path, place: Path, number: int, draw: random.Rando
         identity = checks.read_manifest(newer)["id"]
         used = str(releases.in_use(user.target))
         # The first one tells how long it takes.
-        for again in range(min(draw.choice((1, 1, 2, 3)), number - done) if seconds else 0):
+        for _ in range(min(draw.choice((1, 1, 2, 3)), number - done) if seconds else 0):
             after = draw.uniform(0, 1.05 * seconds)
-            said = killed(user, newer, after)
-            done += 1
+            at_work, said = killed(user, newer, after)
+            done += at_work
             now = releases.in_use(user.target)
             whole = now is not None and checks.is_whole(now) and (str(now) == used or now.name == identity)
             user.expect(whole, f"kill {done}: {now} is in use")
@@ -223,14 +223,8 @@ def kills(user: User, bundle: Path, place: Path, number: int, draw: random.Rando
                 runs = starts(user)
                 user.expect(runs == now.name.partition("-")[0], f"kill {done}: {runs or 'nothing'} starts")
             user.expect(user.files() == before, f"kill {done}: data or models were changed")
-            yield {
-                "user": user.name,
-                "step": "kill",
-                "n": done,
-                "again": again,
-                "after_s": round(after, 2),
-                "said": said,
-            }
+            if at_work:
+                yield {"user": user.name, "step": "kill", "n": done, "after_s": round(after, 2), "said": said}
         begun = time.perf_counter()
         ended = user.run("sh", f"{newer}/install.sh", str(user.target), "--no-start")
         seconds = seconds or time.perf_counter() - begun
