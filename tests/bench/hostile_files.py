@@ -3,8 +3,9 @@
 usage: python tests/bench/hostile_files.py [--models-dir DIR] [--at-once N] [--rounds N] [--only PATTERN] [--light]
 
 First all files one after another, then those that take longest, some at once, with a chat beside them and without, in
-turns. Meanwhile the server is asked for its health every 20 ms. Prints one JSON object a line. A file whose text is
-being embedded has been read; after a while its job is cancelled. --light leaves out the files that take longest.
+turns. Then all that was stored is deleted. Meanwhile the server is asked for its health every 20 ms; how late its event
+loop is, it says itself. Prints one JSON object a line. A file whose text is being embedded has been read; after a while
+its job is cancelled. --light leaves out the files that take longest.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from rag import probe  # noqa: E402
 from tests.bench.beside import chat_speed  # noqa: E402
+from tests.bench.load import lag, scrape  # noqa: E402
 from tests.conftest import Server, start_server  # noqa: E402
 from tests.hostile_files import HEAVY, HOSTILE  # noqa: E402
 
@@ -35,13 +37,15 @@ LOOK = 0.02
 EMBEDDING = 5.0
 LONGEST = 300.0
 TARGET = 30.0
+# The store tidies up when nothing was written for a while, and gives memory back.
+TIDY = 90.0
 
 
 def send(url: str, method: str = "GET", body: bytes | None = None) -> Any:
     headers = {"Content-Type": "multipart/form-data; boundary=hostile-files"} if body else {}
     request = urllib.request.Request(url, body, headers, method=method)
     with urllib.request.urlopen(request, timeout=120) as response:
-        return json.load(response)
+        return json.load(response) if response.status != 204 else None
 
 
 def upload(server: Server, name: str, data: bytes) -> str:
@@ -139,6 +143,12 @@ def one_by_one(server: Server, names: list[str]) -> list[str]:
     return wrong
 
 
+def delete_all(server: Server) -> None:
+    for page in iter(lambda: send(server.url + "/documents?page_size=100")["documents"], []):
+        for document in page:
+            send(f"{server.url}/documents/{document['id']}", "DELETE")
+
+
 def beside(server: Server, names: list[str]) -> tuple[float, float]:
     """Tokens per second of a chat alone, and beside so many files at once."""
     contents = [HOSTILE[name][0]() for name in names]
@@ -167,12 +177,13 @@ def main() -> None:
             server.settle()
             chat_speed(server)
             before = memory_of(server)
-            pulse = Pulse(server)
+            begun, pulse = scrape(server), Pulse(server)
             wrong = one_by_one(server, names)
             result: dict[str, Any] = {"files": len(names), "wrong": wrong, "health": pulse.stop()}
+            result["lag"] = lag(begun, scrape(server))
             print(json.dumps(result | {"mib": [before, memory_of(server)]}), flush=True)
             slowest = [name for name in HOSTILE if name in HEAVY]
-            speeds, pulse = [], Pulse(server)
+            speeds, begun, pulse = [], scrape(server), Pulse(server)
             for number in range(arguments.rounds):
                 some = [slowest[(number * arguments.at_once + n) % len(slowest)] for n in range(arguments.at_once)]
                 speeds.append(beside(server, some))
@@ -182,7 +193,11 @@ def main() -> None:
             left = [str(path) for path in Path(folder, "incoming").iterdir()]
             ratio = statistics.median(with_files / alone for alone, with_files in speeds) if speeds else None
             result = {"chat_beside_ratio_median": ratio and round(ratio, 3), "health": pulse.stop(), "left": left}
+            result["lag"] = lag(begun, scrape(server))
             print(json.dumps(result | {"mib": [before, memory_of(server)]}), flush=True)
+            delete_all(server)
+            time.sleep(TIDY)
+            print(json.dumps({"all_deleted": True, "mib": [before, memory_of(server)]}), flush=True)
         finally:
             server.stop()
 

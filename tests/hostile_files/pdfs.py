@@ -151,7 +151,7 @@ FILES: Files = {
     "10000000 operators.pdf": (lambda: one_page(flate(b"q Q\n" * 5_000_000)), "DOC-006 DOC-009 DOC-010"),
     "1000000 letters.pdf": (lambda: one_page(flate(b"BT /F 1 Tf" + b" (a) Tj" * 1_000_000 + b" ET")), ""),
     "long string.pdf": (lambda: one_page(flate(b"BT /F 1 Tf (" + b"a" * 20_000_000 + b") Tj ET")), ""),
-    "forms of forms.pdf": (lambda: forms(9, 20), "DOC-009"),
+    "forms of forms.pdf": (lambda: forms(9, 20), "DOC-009 DOC-010"),
     "letters of letters.pdf": (
         lambda: font(b"/Subtype /TrueType /BaseFont /X /ToUnicode 7 0 R", flate(letters(1_000_000))),
         "",
