@@ -118,8 +118,9 @@ class Turns:
 
     def _leave(self, asker: str) -> None:
         self._served.remove(asker)
-        if self._waiting:
-            turn = self._rota.order(self._waiting, lambda turn: turn[0], self._served)[0]
+        # Who gave up a moment ago still has to take itself out.
+        if waiting := [turn for turn in self._waiting if not turn[1].done()]:
+            turn = self._rota.order(waiting, lambda turn: turn[0], self._served)[0]
             self._waiting.remove(turn)
             self._serve(turn[0])
             turn[1].set_result(None)

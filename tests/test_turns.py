@@ -95,6 +95,18 @@ async def test_who_gives_up_waiting_leaves_the_place_to_the_next() -> None:
     await asyncio.wait_for(stayer, 10)
 
 
+async def test_who_gives_up_in_the_moment_of_its_turn_leaves_the_place_to_the_next() -> None:
+    turns = Turns(1)
+    async with turns.taken("a"):
+        leaver = asyncio.create_task(_taken(turns, "b"))
+        stayer = asyncio.create_task(_taken(turns, "c"))
+        await until(lambda: len(turns._waiting) == 2)
+        leaver.cancel()
+    await asyncio.wait_for(stayer, 10)
+    await asyncio.wait([leaver])
+    assert leaver.cancelled()
+
+
 async def _taken(turns: Turns, name: str) -> None:
     async with turns.taken(name):
         pass

@@ -259,9 +259,11 @@ def stall_all(server: Server, counts: Sequence[int], size: int = 1_000_000) -> I
     with urllib.request.urlopen(server.url + "/documents", timeout=60) as response:
         rows = json.load(response)["documents"]
     document = next(str(row["id"]) for row in rows if row["name"] == "long.html")
-    # What the first requests load stays.
-    for kind in ("socket", "stream", "download"):
-        stalled(server, kind, slowly=False, document=document).socket.close()
+    # What the first requests load stays, and so do the threads that work for several at once.
+    first = [stalled(server, kind, False, document) for kind in ("socket", "stream", "download") for _ in range(4)]
+    time.sleep(2.0)
+    for reader in first:
+        reader.socket.close()
     time.sleep(2.0)
     for count in counts:
         for kind in ("socket", "stream", "download"):
