@@ -1,6 +1,6 @@
 """The only importer of `llama_cpp`: model, context, sampler and chat template on its low-level bindings.
 
-Nothing here knows of threads or requests; a `Context` and its `Sampler` belong to one thread at a time.
+Nothing here knows of requests; a `Context` and its `Sampler` belong to one thread at a time, a `Model` to any.
 Functions of the C library are described at https://llama-cpp-python.readthedocs.io/en/latest/api-reference/.
 """
 
@@ -13,10 +13,11 @@ import logging
 import math
 import os
 import re
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 # OpenMP's threads wait in a loop by default; with anything else at work they would take each other's cores (measured:
 # an ingestion beside a chat ran at 70 % together by default, at 150 % with this). Read when the library is loaded.
@@ -51,6 +52,9 @@ _PLACE = "\ue000{}\ue001"
 _PLACES = re.compile("\ue000(\\d+)\ue001")
 # How templates mark turns where the vocabulary has no token for it: <<SYS>>, [INST], ### User:
 _TEXT_MARK = re.compile(r"<{1,2}[|/]?[^<>\s\ue000\ue001]{1,40}>{1,2}|\[/?[A-Z][A-Z_ ]{1,30}\]|#{2,4} ?[A-Z]\w+:")
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +127,27 @@ def reencode(source: Path, target: Path, threads: int) -> bool:
     return bool(code == 0)
 
 
+def _keeping(use: Callable[Concatenate[Model, P], R]) -> Callable[Concatenate[Model, P], R]:
+    """The model is not freed while this runs, whoever closes it. Raises `RagError` GEN-999 where it is closed."""
+
+    @functools.wraps(use)
+    def kept(self: Model, /, *args: P.args, **named: P.kwargs) -> R:
+        with self._uses:
+            if self._closed:
+                raise RagError("GEN-999")
+            self._users += 1
+        try:
+            return use(self, *args, **named)
+        finally:
+            with self._uses:
+                self._users -= 1
+                self._uses.notify_all()
+
+    return kept
+
+
 class Model:
-    """A loaded GGUF file. Raises `RagError` GEN-002 if the library cannot load it."""
+    """A loaded GGUF file, for any threads. Raises `RagError` GEN-002 if the library cannot load it."""
 
     def __init__(
         self,
@@ -157,15 +180,24 @@ class Model:
         self.path = path
         self.pointer = pointer
         self._vocab = lib.llama_model_get_vocab(pointer)
+        self._uses = threading.Condition()
+        self._users = 0
+        self._closed = False
 
     def close(self) -> None:
-        if self.pointer:
-            lib.llama_model_free(self.pointer)
-            self.pointer = None
-            if "_renderer" in vars(self):
-                self._renderer.close()
+        """Free it, once no other thread works with it; from here on none begins to."""
+        with self._uses:
+            if self._closed:
+                return
+            self._closed = True
+            self._uses.wait_for(lambda: not self._users)
+        if renderer := vars(self).get("_renderer"):
+            renderer.close()
+        lib.llama_model_free(self.pointer)
+        self.pointer = None
 
     @functools.cached_property
+    @_keeping
     def meta(self) -> dict[str, str]:
         """The file's metadata; arrays are left out by the library's own rule."""
         found = {}
@@ -199,16 +231,19 @@ class Model:
         return "chat" if "tokenizer.chat_template" in self.meta else "other"
 
     @property
+    @_keeping
     def train_context(self) -> int:
         """In tokens; from the metadata, which are there without the weights too."""
         arch = self.meta.get("general.architecture", "")
         return int(self.meta.get(f"{arch}.context_length") or lib.llama_model_n_ctx_train(self.pointer))
 
     @property
+    @_keeping
     def dimension(self) -> int:
         return int(lib.llama_model_n_embd_out(self.pointer))
 
     @property
+    @_keeping
     def parameters(self) -> int:
         return int(lib.llama_model_n_params(self.pointer))
 
@@ -225,6 +260,7 @@ class Model:
         return len(self.text_tokens(KOREAN_SAMPLE)) <= KOREAN_TOKENS * len(KOREAN_SAMPLE)
 
     @property
+    @_keeping
     def is_wordpiece(self) -> bool:
         return bool(lib.llama_vocab_type(self._vocab) == lib.LLAMA_VOCAB_TYPE_WPM)
 
@@ -234,9 +270,11 @@ class Model:
         return self.meta.get("general.file_type") in SLOW_TYPES
 
     @property
+    @_keeping
     def vocabulary(self) -> int:
         return int(lib.llama_vocab_n_tokens(self._vocab))
 
+    @_keeping
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         data = text.encode(errors="replace")
         size = len(data) + 8
@@ -251,6 +289,7 @@ class Model:
         """The tokens of a text as an answer has them: nothing added, no control tokens."""
         return self.tokenize(text, add_special=False, parse_special=False)
 
+    @_keeping
     def piece(self, token: int) -> bytes:
         """The bytes of a token; may be half a character. Control tokens have none."""
         size = 64
@@ -261,6 +300,7 @@ class Model:
                 return buffer.raw[:length]
             size = -length
 
+    @_keeping
     def ends(self, token: int) -> bool:
         """Whether the vocabulary marks the token as an end of generation."""
         return bool(lib.llama_vocab_is_eog(self._vocab, token))
@@ -270,6 +310,7 @@ class Model:
         return list(filter(self.ends, range(self.vocabulary)))
 
     @functools.cached_property
+    @_keeping
     def _control_text(self) -> re.Pattern[str]:
         """Matches the text of any token that only the template may say: control tokens, and marks that it uses."""
         template = self.meta.get("tokenizer.chat_template", "")
@@ -294,10 +335,12 @@ class Model:
         return re.compile("|".join(map(re.escape, marks)) or r"(?!)")
 
     @functools.cached_property
+    @_keeping
     def _renderer(self) -> Renderer:
         bos, eos = lib.llama_vocab_bos(self._vocab), lib.llama_vocab_eos(self._vocab)
         return Renderer(self.meta["tokenizer.chat_template"], self._special_text(bos), self._special_text(eos))
 
+    @_keeping
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt text, by the file's own chat template, ready for the assistant's answer.
 
@@ -358,6 +401,7 @@ class Model:
             return tokens[len(before) :]
         return self.tokenize(text, add_special=False, parse_special=parse_special)
 
+    @_keeping
     def _with_bos(self, text: str) -> list[int]:
         """Tokens of template text, with one beginning-of-text token if the vocabulary wants it."""
         bos = self._special_text(lib.llama_vocab_bos(self._vocab))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import llama_cpp as lib
@@ -12,6 +15,7 @@ import pytest
 
 from rag.errors import RagError
 from rag.llama import Context, KvType, Model, Sampler, reencode
+from rag.rendering import Renderer
 from rag.types import Message, Rows, Sampling
 
 pytestmark = pytest.mark.model
@@ -291,3 +295,31 @@ def test_weights_that_cannot_be_written_leave_nothing(model: Model, tmp_path: Pa
     (tmp_path / "broken.gguf").write_bytes(b"GGUF")
     assert not reencode(tmp_path / "broken.gguf", tmp_path / "other.gguf", 2)
     assert [path.name for path in tmp_path.iterdir()] == ["broken.gguf"]
+
+
+def test_a_model_that_is_closed_is_not_freed_under_another_thread(model: Model) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow(Renderer):
+        def render(self, messages: Sequence[Message]) -> str:
+            entered.set()
+            assert leave.wait(60)
+            return super().render(messages)
+
+    other = Model(model.path, vocab_only=True)
+    other._renderer = Slow("{{ messages[0].content }}")
+    with ThreadPoolExecutor(2) as pool:
+        rendering = pool.submit(other.render, [Message("user", "the pump")])
+        assert entered.wait(60)
+        closing = pool.submit(other.close)
+        while not other._closed:
+            time.sleep(0.01)
+        assert other.pointer
+        with pytest.raises(RagError) as refused:
+            other.text_tokens("the pump")
+        assert refused.value.code == "GEN-999"
+        leave.set()
+        assert rendering.result(60) == "the pump"
+        closing.result(60)
+    assert other.pointer is None
+    other.close()

@@ -7,6 +7,7 @@ Prints one JSON object; the exit code is 1 unless each is refused as GEN-002 wit
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -24,6 +25,7 @@ SECONDS = 30.0
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     wrong: list[str] = []
     slowest = ("", 0.0)
     with tempfile.TemporaryDirectory() as folder:
