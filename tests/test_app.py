@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from rag import memory
 from rag.errors import RagError
 from rag.service import Models
 from rag.settings import load
+from web import app as application
 from web import chat_ws
 from web.app import create_app
 from web.keys import SOCKETS
@@ -107,6 +110,17 @@ async def test_while_the_index_is_rebuilt_the_progress_is_told(
     body = await response.json()
     assert (response.status, body["error_code"]) == (503, "SEARCH-004")
     assert "25%" in body["message"]
+
+
+async def test_memory_that_is_free_is_given_back_now_and_then(
+    parts: Parts, aiohttp_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(application, "MEMORY_EVERY", 0.01)
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(threading.current_thread().name))
+    await aiohttp_client(parts.app())
+    await until(lambda: len(given) > 1)
+    assert threading.main_thread().name not in given
 
 
 async def test_an_empty_index_is_no_error(parts: Parts, aiohttp_client: MakeClient) -> None:

@@ -14,6 +14,7 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
+from rag import memory
 from rag.answers import Answers
 from rag.damage import Damage
 from rag.disk import REFUSALS
@@ -56,6 +57,7 @@ DOCUMENT = "{id:(?!(?:jobs|stats)$)[^/]+}"
 JOB = "{id:(?!events$)[^/]+}"
 # Counting a large index takes longer than looking at the process.
 PASSAGES_EVERY = 15.0
+MEMORY_EVERY = 30.0
 # Seconds until a start that the disk has refused is tried again.
 AGAIN = 10.0
 
@@ -141,7 +143,7 @@ def create_app(settings: Settings, version: str, *, models: Models, state: State
 
 
 async def _sampling(app: web.Application) -> AsyncIterator[None]:
-    """Take the figures of the process and of the index now and then."""
+    """Now and then: take the figures of the process and of the index, and give memory back that is free."""
     state = app[STATE]
 
     async def passages() -> None:
@@ -151,7 +153,14 @@ async def _sampling(app: web.Application) -> AsyncIterator[None]:
                 with contextlib.suppress(RagError):
                     state.figures.add("passages", (await state.index.store.counts())[1])
 
-    tasks = [asyncio.create_task(work, name="figures") for work in (state.figures.watch(), passages())]
+    async def memory_back() -> None:
+        while True:
+            await asyncio.sleep(MEMORY_EVERY)
+            # After many requests and no writing: the store does it when it has tidied up.
+            await asyncio.to_thread(memory.give_back)
+
+    works = (state.figures.watch(), passages(), memory_back())
+    tasks = [asyncio.create_task(work, name="figures") for work in works]
     yield
     for task in tasks:
         task.cancel()
