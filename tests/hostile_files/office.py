@@ -139,7 +139,7 @@ FILES: Files = {
     "formats.xlsx": (
         lambda: xlsx(
             {"S": '<row><c s="0"><v>7</v></c></row>'},
-            styles=f'<numFmts count="1"><numFmt numFmtId="200" formatCode="{"[" * 200_000}"/></numFmts>'
+            styles=f'<numFmts count="1"><numFmt numFmtId="200" formatCode="{"[" * 400_000}"/></numFmts>'
             '<cellXfs count="1"><xf numFmtId="200"/></cellXfs>',
         ),
         "DOC-005 DOC-009",
