@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from rag import probe  # noqa: E402
-from rag.answers import ABANDON  # noqa: E402
+from rag.answers import ABANDON, KEEP  # noqa: E402
 from tests import frame_client, hostile_requests  # noqa: E402
 from tests.conftest import PROGRAM, SCRIPTED, Server, start_server  # noqa: E402
 from tests.hostile_frames import Case, random_case  # noqa: E402
@@ -40,8 +40,8 @@ from tests.socket_client import LAST, ask, open_socket  # noqa: E402
 PING_EVERY, CHAT_EVERY = 0.01, 1.0
 # Seconds until nothing of the cases is left.
 SETTLE = 120.0
-# Seconds until the answers of clients that might come back are no longer kept.
-FORGOTTEN = ABANDON + 5
+# Seconds until the answers of clients that might come back have ended and are no longer kept.
+FORGOTTEN = ABANDON + KEEP + 5
 # What a log has no reason to hold.
 TRACE = re.compile(r"Traceback|exception was never retrieved|WS-999|\"ERROR\"| ERROR ")
 
