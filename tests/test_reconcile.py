@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -145,21 +145,21 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "AGAIN", 0.01)
 
 
-def fill(monkeypatch: pytest.MonkeyPatch, store: LanceStore) -> None:
+@contextmanager
+def full_disk(store: LanceStore) -> Iterator[None]:
     async def full(*_: object) -> None:
         raise RuntimeError("LanceError(IO): No space left on device (os error 28)")
 
-    monkeypatch.setattr(store._table, "add", full)
-    monkeypatch.setattr(store._table, "put", full)
-    monkeypatch.setattr(disk, "takes", lambda directory, size: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store._table, "add", full)
+        patch.setattr(store._table, "put", full)
+        patch.setattr(disk, "takes", lambda directory, size: False)
+        yield
 
 
-async def test_what_a_full_disk_has_refused_is_stored_once_there_is_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soon: None
-) -> None:
+async def test_what_a_full_disk_has_refused_is_stored_once_there_is_room(tmp_path: Path, soon: None) -> None:
     async with opened(tmp_path) as (ingester, store):
-        with monkeypatch.context() as full:
-            fill(full, store)
+        with full_disk(store):
             (job,) = await add(ingester, a="the pump")
             assert (job.state, job.error and job.error.code) == ("failed", "SETUP-010")
         await until(lambda: job.state == "stored")
@@ -173,8 +173,7 @@ async def test_a_later_file_stays_where_an_older_one_was_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soon: None
 ) -> None:
     async with opened(tmp_path) as (ingester, store):
-        with monkeypatch.context() as full:
-            fill(full, store)
+        with full_disk(store):
             await add(ingester, a="the pump")
         monkeypatch.setattr(ingest, "AGAIN", 3600)
         await add(ingester, a="the battery")
@@ -183,13 +182,10 @@ async def test_a_later_file_stays_where_an_older_one_was_refused(
         assert await texts(ingester, store, "a") == ["the battery"]
 
 
-async def test_what_was_refused_can_be_cancelled_and_goes_with_its_document(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soon: None
-) -> None:
+async def test_what_was_refused_can_be_cancelled_and_goes_with_its_document(tmp_path: Path, soon: None) -> None:
     async with opened(tmp_path) as (ingester, store):
         await add(ingester, b="the battery")
-        with monkeypatch.context() as full:
-            fill(full, store)
+        with full_disk(store):
             first, second = await add(ingester, a="the pump", b="the charger")
             await ingester.cancel(first)
             assert first.state == "cancelled"

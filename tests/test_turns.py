@@ -87,9 +87,7 @@ async def test_places_are_taken_in_turns_and_given_back() -> None:
 async def test_who_gives_up_waiting_leaves_the_place_to_the_next() -> None:
     turns = Turns(1)
     async with turns.taken("a"):
-        leaver = asyncio.create_task(_taken(turns, "b"))
-        stayer = asyncio.create_task(_taken(turns, "c"))
-        await until(lambda: len(turns._waiting) == 2)
+        leaver, stayer = await _waiting(turns)
         leaver.cancel()
         await asyncio.wait([leaver])
     await asyncio.wait_for(stayer, 10)
@@ -98,13 +96,18 @@ async def test_who_gives_up_waiting_leaves_the_place_to_the_next() -> None:
 async def test_who_gives_up_in_the_moment_of_its_turn_leaves_the_place_to_the_next() -> None:
     turns = Turns(1)
     async with turns.taken("a"):
-        leaver = asyncio.create_task(_taken(turns, "b"))
-        stayer = asyncio.create_task(_taken(turns, "c"))
-        await until(lambda: len(turns._waiting) == 2)
+        leaver, stayer = await _waiting(turns)
         leaver.cancel()
     await asyncio.wait_for(stayer, 10)
     await asyncio.wait([leaver])
     assert leaver.cancelled()
+
+
+async def _waiting(turns: Turns) -> list[asyncio.Task[None]]:
+    """Two who wait for their turn, in their order."""
+    tasks = [asyncio.create_task(_taken(turns, name)) for name in ("b", "c")]
+    await until(lambda: len(turns._waiting) == 2)
+    return tasks
 
 
 async def _taken(turns: Turns, name: str) -> None:
