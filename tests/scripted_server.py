@@ -15,6 +15,7 @@ from typing import Any
 
 import server
 import web.app
+from rag import memory
 from rag.service import Models
 from rag.settings import Settings
 from tests.app_client import Parts
@@ -30,7 +31,7 @@ def _app(settings: Settings, version: str, **_: Any) -> Any:
     chat = parts.chat()
     state = State("ok", "scripted", "hashed words", chat, parts.index(), figures=chat.figures)
     app = create_app(settings, version, models=Models(None, None), state=state)
-    app.on_startup.append(_tell_tasks)
+    app.on_startup.extend((_tell_tasks, _settle))
 
     async def ingesting(_: Any) -> AsyncIterator[None]:
         await parts.ingester.start()
@@ -39,6 +40,11 @@ def _app(settings: Settings, version: str, **_: Any) -> Any:
 
     app.cleanup_ctx.append(ingesting)
     return app
+
+
+async def _settle(_: Any) -> None:
+    """As the real one does when it is ready."""
+    memory.settle()
 
 
 async def _tell_tasks(_: Any) -> None:

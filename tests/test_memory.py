@@ -1,10 +1,12 @@
-"""What many threads have freed is given back."""
+"""What many threads have freed is given back, and what nothing refers to any more but itself."""
 
 from __future__ import annotations
 
+import gc
 import platform
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,21 @@ def test_what_many_threads_have_freed_goes_back_to_the_system() -> None:
     assert int(done.stdout) > 40 << 20
 
 
-def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_that_refer_to_each_other_go_before_python_looks_for_them() -> None:
+    class Node:
+        def __init__(self) -> None:
+            self.other = self
+
+    gone = weakref.ref(Node())
+    gc.disable()
+    try:
+        assert gone()
+        memory.give_back()
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_without_glibc_memory_is_left_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
     memory.give_back()

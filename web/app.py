@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -236,9 +235,7 @@ async def _open(settings: Settings, models: Models, state: State, stop: asyncio.
                 if first_start:
                     # Whoever asks at once, most likely asks about the product.
                     await _until(stop, _ends(state.guides))
-                # What is there by now stays. Looking through it for what could go would hold everything up (100 ms).
-                gc.collect()
-                gc.freeze()
+                memory.settle()
                 state.chat = chat
                 state.status = "ok"
                 log.info("ready after %.1f s", time.monotonic() - begun)
