@@ -21,6 +21,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import PydanticCustomError
 
 from .errors import Lang, RagError
 from .types import FinishReason, Passage, Usage
@@ -69,14 +70,15 @@ def preferred_lang(accept_language: str | None, default: Lang) -> Lang:
 # What a client may send.
 
 
-class FieldRule(ValueError):
-    """A field that is of the right type but breaks a rule of the catalogue."""
+# The type of a fault of pydantic: a field is of the right type but breaks a rule of the catalogue.
+FIELD_RULE = "field_rule"
 
 
 def _checked(rule: str, test: Callable[[str], bool]) -> AfterValidator:
     def validate(value: str) -> str:
         if not test(value):
-            raise FieldRule(rule)
+            # Of any other exception pydantic keeps hold where Python does not see it, and with it of all its callers.
+            raise PydanticCustomError(FIELD_RULE, rule)
         return value
 
     return AfterValidator(validate)
@@ -253,8 +255,8 @@ def _field_error(error: ValidationError) -> RagError:
         rule = _FIELD_RULES[field_name]
     elif kind == "string_type":
         rule = "rule:string"
-    elif kind == "value_error":
-        rule = str(first["ctx"]["error"])
+    elif kind == FIELD_RULE:
+        rule = first["msg"]
     else:
         rule = "rule:string"
     return RagError("WS-002-VALIDATION_ERROR", field=field_name, rule=rule)

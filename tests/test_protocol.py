@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import re
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -157,6 +159,28 @@ def test_a_pair_of_surrogates_is_one_character() -> None:
     message = parse(frame(content="\\u").replace("\\\\u", "\\ud83d\\ude42"), "s")
     assert isinstance(message, ClientMessage)
     assert message.content == "🙂"
+
+
+@pytest.mark.parametrize(
+    "change", [{"content": ""}, {"content": " "}, {"content": "\ud800"}, {"message_id": ""}, {"type": ""}]
+)
+def test_nothing_stays_of_what_was_refused(change: dict[str, Any]) -> None:
+    class Connection:
+        said: RagError | None = None
+
+        def take(self) -> None:
+            try:
+                parse(frame(**change), "s")
+            except RagError as error:
+                self.said = error
+
+    connection = Connection()
+    connection.take()
+    gone = weakref.ref(connection)
+    assert connection.said
+    del connection
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize(("length", "good"), [(0, False), (1, True), (128, True), (129, False)])

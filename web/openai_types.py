@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, ValidationError
 
 from rag.errors import Lang, RagError
-from rag.protocol import MAX_CONTENT, End, ErrorEvent, Event, Text, TokenEvent
+from rag.protocol import FIELD_RULE, MAX_CONTENT, End, ErrorEvent, Event, Text, TokenEvent
 from rag.types import Message, Sampling, Turn
 
 from .replies import dumps
@@ -184,7 +184,7 @@ def parsed(kind: type[T], data: Mapping[str, Any]) -> T:
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
     # A text may be of one form or another: what only the values break tells more than that it is not the other form.
-    first = next((problem for problem in problems if problem["type"] == "value_error"), problems[0])
+    first = next((problem for problem in problems if problem["type"] == FIELD_RULE), problems[0])
     # Names of the forms are no part of the place.
     place = [part for part in first["loc"] if isinstance(part, int) or re.fullmatch("[a-z_]+", part)]
     place = place[:3] if place[0] == "messages" else place[:2] if place[0] == "stream_options" else place[:1]
@@ -192,7 +192,7 @@ def parsed(kind: type[T], data: Mapping[str, Any]) -> T:
     if first["type"] == "missing" and first["loc"] == tuple(place):
         rule = "rule:required"
     else:
-        rule = str(first["ctx"]["error"]) if first["type"] == "value_error" else _RULES[named]
+        rule = first["msg"] if first["type"] == FIELD_RULE else _RULES[named]
     raise refused(".".join(map(str, place)), rule)
 
 
