@@ -22,8 +22,9 @@ from typing import Any
 from .errors import RagError
 
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# They tell each request with its query, or every key of a model.
-CHATTY = ("aiohttp.access", "gguf")
+# From which level on libraries are heard that tell each request with its query, every key of a model, or what a client
+# did wrong in its own words, at any length.
+LEAST = {"aiohttp.access": logging.WARNING, "gguf": logging.WARNING, "aiohttp.websocket": logging.ERROR}
 # Of a traceback with all its causes.
 MAX_LINES = 200
 # What a terminal takes for orders and JSON leaves as it is.
@@ -95,8 +96,8 @@ def set_up(level: str, form: str) -> None:
         # JSON is UTF-8, whatever the terminal speaks.
         sys.stderr.reconfigure(encoding="utf-8")
     logging.basicConfig(level=level.upper(), handlers=[handler])
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, least in LEAST.items():
+        logging.getLogger(name).setLevel(least)
 
 
 def traced(error: BaseException | None) -> list[str]:

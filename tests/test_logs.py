@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets import Subprotocol
 
 from rag import logs
 from rag.engine import Engine
@@ -29,7 +30,7 @@ from .app_client import Client, MakeClient, Parts, converse
 from .conftest import Server
 from .fakes import ScriptedContext, ScriptedModel, until
 from .logged import Logged
-from .socket_client import ask, types
+from .socket_client import ask, open_socket, types
 
 log = logging.getLogger("test")
 
@@ -233,6 +234,9 @@ def test_nothing_that_people_say_or_documents_hold_is_logged_even_at_debug(serve
         # The library's own word on it quotes the request.
         raw.sendall(f"BREW /?{words['query']} HTTP/1.1\r\nX-API-Key: {words['key']}\r\n\r\n".encode())
         assert b" 400 " in raw.recv(100)
+    # A page that may send no header of its own puts the key here.
+    with open_socket(server.ws_url, subprotocols=[Subprotocol(words["key"])]):
+        pass
     call(server, "/search", json.dumps({"query": words["question"], "k": "many"}).encode(), keys)
     call(server, f"/documents/{words['query']}", headers=keys)
     call(server, f"/search?{words['query']}", json.dumps({"query": words["question"]}).encode(), headers)
