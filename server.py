@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from rag import dataformat, disk, jsonfile, logs
+from rag import dataformat, disk, jsonfile, logs, memory
 from rag.ending import Ending, Stopped
 from rag.errors import Lang, RagError, Refused
 from rag.settings import TABLE, Settings, load, others_can_read, terminal_lang
@@ -256,6 +256,7 @@ def _serve(settings: Settings, lang: Lang) -> int:
 def _serve_until(ending: Ending, settings: Settings, lang: Lang) -> None:
     from web import connections, listening, tls
 
+    memory.bound()
     files = settings.tls()
     context = tls.server_context(*files) if files else None
     _writable(settings.data_dir)

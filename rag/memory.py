@@ -7,6 +7,21 @@ import gc
 import sys
 from contextlib import suppress
 
+# Of glibc's `mallopt`: the sizes from which on free memory at the end of a thread's own is given back at once, and a
+# block is taken from the system, and given back to it, alone.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT, ALONE = 4 << 20, 1 << 20
+
+
+def bound() -> None:
+    """Before there are threads. Else glibc lets each of them keep more with every large block that was freed: up to
+    64 MiB, which `give_back` does not reach (mallopt(3), "dynamic mmap threshold")."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            libc = ctypes.CDLL(None)
+            libc.mallopt(M_TRIM_THRESHOLD, KEPT)
+            libc.mallopt(M_MMAP_THRESHOLD, ALONE)
+
 
 def settle() -> None:
     """What is there by now stays. Looking through it for what could go would hold everything up (100 ms)."""
