@@ -352,10 +352,10 @@ class Ingester:
             # Too late where it has a document already.
             return "stored" if job.document_id else "cancelled"
         job.error = None
-        if refused := disk.refusal(error, self.incoming.folder.parent):
-            job.error = refused
-        elif isinstance(error, RagError):
-            job.error = error
+        error = disk.refusal(error, self.incoming.folder.parent) or error
+        if isinstance(error, RagError):
+            # Without the calls that it came through, which would keep the text and the passages.
+            job.error = RagError(error.code, **error.data)
         elif error is not None:
             log.error("ingesting %s failed", job.name, exc_info=error)
             code = "DOC-005" if job.state == "parsing" else "WS-999-INTERNAL_ERROR"

@@ -180,6 +180,15 @@ async def test_a_file_that_cannot_be_read_fails_alone(rig: Rig, name: str, conte
     assert good.state == "stored"
 
 
+@pytest.mark.parametrize("code", ["SEARCH-003", "SETUP-010"])
+async def test_the_text_of_a_file_that_failed_does_not_stay_in_memory(rig: Rig, code: str) -> None:
+    rig.store.error = RagError(code, reason="disk full", directory="d")
+    job = rig.submit("a.txt", "text")
+    await rig.settle()
+    assert job.error is not None
+    assert (job.error.code, job.error.__traceback__, job.error.__context__) == (code, None, None)
+
+
 async def test_what_fails_for_no_fault_of_the_file_keeps_the_queue_going_and_is_tried_again(rig: Rig) -> None:
     rig.store.error = RagError("SEARCH-003", reason="disk full", directory="d")
     first = rig.submit("a.txt", "text")
