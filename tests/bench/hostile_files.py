@@ -122,9 +122,13 @@ class Pulse:
 
 
 def memory_of(server: Server) -> int:
-    """MiB that the server has in memory, without the processes that read files (Linux)."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) >> 10
+    """MiB that the server has in memory, without the processes that read files and without the largest of what is no
+    file: the model's memory of prompts, whose pages come as they are first used, whoever asks (Linux)."""
+    maps = Path(f"/proc/{server.process.pid}/smaps").read_text()
+    of_files, resident = [], []
+    for head, kilobytes in re.findall(r"^[0-9a-f]+-[0-9a-f]+ (.*)\n(?:[A-Z].*\n)*?Rss: +(\d+) kB", maps, re.MULTILINE):
+        (of_files if "/" in head else resident).append(int(kilobytes))
+    return (sum(of_files) + sum(resident) - max(resident)) >> 10
 
 
 def one_by_one(server: Server, names: list[str]) -> list[str]:
