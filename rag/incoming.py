@@ -31,7 +31,7 @@ class Job:
 
     `origin` is the place that it comes from. `instead_of` names a document of the same content that it relieves.
     `document_id` is known at the end; it is another place's document if the content is a `duplicate`. It `is_new`
-    while it is known that its place has no document.
+    while it is known that its place has no document. Nobody waits for what `gives_way`.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Job:
     document_id: str = ""
     duplicate: bool = False
     is_new: bool = False
+    gives_way: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

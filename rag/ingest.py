@@ -124,9 +124,10 @@ class Ingester:
         self._idle.clear()
         self._arrived.set()
 
-    async def add_file(self, path: Path, name: str, origin: str) -> Job:
+    async def add_file(self, path: Path, name: str, origin: str, gives_way: bool = False) -> Job:
         """Accept a copy of a local file. Raises `RagError` DOC-001, DOC-002 or DOC-008."""
         job = await asyncio.to_thread(self.incoming.copy, path, name, origin)
+        job.gives_way = gives_way
         self.enqueue(job)
         return job
 
@@ -200,14 +201,20 @@ class Ingester:
     # The work.
 
     def _next(self, small: bool) -> Job | None:
-        """The first job in line. Versions of one document never overtake or meet each other."""
+        """The first job in line. Versions of one document never overtake or meet each other. Those that give way come
+        last and one at a time, so that there is a place for whatever comes."""
         busy = {document_id(job.origin) for job in self.working()}
+        late: Job | None = None
         for job in self._waiting.values():
             document = document_id(job.origin)
             if document not in busy and (job.size <= SMALL or not small):
-                return self._waiting.pop(job.id)
+                if not job.gives_way:
+                    return self._waiting.pop(job.id)
+                late = late or job
             busy.add(document)
-        return None
+        if late is None or any(job.gives_way for job in self.working()):
+            return None
+        return self._waiting.pop(late.id)
 
     async def _work(self, small: bool) -> None:
         """Make one job after another ready."""

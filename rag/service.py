@@ -233,14 +233,17 @@ async def add_guides(index: Index, settings: Settings, folder: Path, first: Call
     """Put the guides into the queue: all at the first start, later those that a new version has changed.
 
     A guide that somebody has deleted stays away until it changes. Returns the jobs of those whose names are to come
-    `first`.
+    `first`; the others give way to whatever is added.
     """
     memory = settings.data_dir / "guides.json"
     files = await asyncio.to_thread(lambda: sorted(find_files(folder), key=lambda file: not first(file[0])))
     hashes = {source: await asyncio.to_thread(durable.sha256_of, path) for source, path in files}
     known = await asyncio.to_thread(jsonfile.load, memory)
     changed = [(source, path) for source, path in files if known.get(source) != hashes[source]]
-    jobs = [await index.ingester.add_file(path, source, origin=source) for source, path in changed]
+    jobs = [
+        await index.ingester.add_file(path, source, origin=source, gives_way=not first(source))
+        for source, path in changed
+    ]
     await asyncio.to_thread(jsonfile.save, memory, hashes)
     return [job for job in jobs if first(job.name)]
 

@@ -590,6 +590,35 @@ async def test_a_drive_that_is_away_is_no_move(rig: Rig, tmp_path: Path) -> None
     assert set(rig.texts()) == {"a.txt"}
 
 
+async def test_what_gives_way_comes_after_all_else_and_leaves_places(rig: Rig, tmp_path: Path) -> None:
+    names = [f"guide{number}.txt" for number in range(OPEN_JOBS + 2)]
+    held = rig.parser.wait = asyncio.Event()
+    for name in names:
+        (tmp_path / name).write_text(name)
+        await rig.ingester.add_file(tmp_path / name, name, name, gives_way=True)
+    await until(lambda: rig.parser.names)
+    rig.parser.wait = None
+    mine = [rig.submit(name, name) for name in ("mine.txt", "other.txt")]
+    await until(lambda: all(job.state == "stored" for job in mine))
+    assert rig.parser.names == [names[0], "mine.txt", "other.txt"]
+    held.set()
+    await rig.settle()
+    assert rig.parser.names == [names[0], "mine.txt", "other.txt", *names[1:]]
+
+
+async def test_a_newer_version_waits_for_an_older_one_that_gives_way(rig: Rig, tmp_path: Path) -> None:
+    path = tmp_path / "guide.txt"
+    held = rig.parser.wait = asyncio.Event()
+    for text, gives_way in (("first", True), ("old", True), ("new", False)):
+        path.write_text(text)
+        await rig.ingester.add_file(path, path.name, "first" if text == "first" else "guide", gives_way=gives_way)
+    await until(lambda: rig.parser.names)
+    held.set()
+    await rig.settle()
+    assert "new" in rig.texts().values()
+    assert "old" not in rig.texts().values()
+
+
 # Deleting.
 
 
