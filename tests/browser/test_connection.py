@@ -15,7 +15,7 @@ from rag.errors import RagError
 from tests.browser.page import Page, in_english, stretch
 from tests.cutting_proxy import CuttingProxy, cutting_proxy
 from web import stopping
-from web.keys import ANSWERS, CLOSING
+from web.keys import ANSWERS, CLOSING, STATE
 
 pytestmark = pytest.mark.browser
 
@@ -130,6 +130,22 @@ def test_a_question_asked_without_a_connection_goes_out_when_it_is_back(driver, 
     page.ask(ASKED)
     page.same(page.phases, ["waiting"])
     proxy.away = False
+    whole(page)
+
+
+def test_a_question_waits_for_a_server_that_comes_back_and_still_loads(
+    driver, scripted, proxy: CuttingProxy, monkeypatch
+) -> None:
+    page = Page(driver, proxy.url)
+    cut(scripted, proxy, away=True)
+    page.until(lambda: not connected(page), 30)
+    page.ask(ASKED)
+    with monkeypatch.context() as loading:
+        loading.setattr(scripted.app[STATE], "status", "loading")
+        loading.setattr(scripted.app[STATE], "chat", None)
+        proxy.away = False
+        page.until(lambda: connected(page), 30)
+        page.same(page.phases, ["waiting"])
     whole(page)
 
 

@@ -22,7 +22,7 @@ export function loadingOf(health) {
 
 export class Health {
   isLoading = false;
-  /** The last that was heard, or null. */
+  /** The last that was heard; null if nothing was heard the last time. */
   last = null;
   #notice;
   #onRead;
@@ -36,6 +36,11 @@ export class Health {
   constructor(notice, onRead) {
     this.#notice = notice;
     this.#onRead = onRead;
+  }
+
+  /** Whether the model can be asked. A server that was away may come back loading. */
+  get isReady() {
+    return this.last !== null && !this.isLoading;
   }
 
   /** Asks the server, and again later while it is not well. */

@@ -49,7 +49,7 @@ const keeper = new Keeper(openHistory(), {
 const desk = new Desk($('conversation'), keeper, {
   tab,
   touch: (turn) => painter.touch(turn),
-  isReady: () => !health.isLoading,
+  isReady: () => health.isReady,
   options: (session) => optionsOf(settings.preferences, selection.idsOf(session)),
   onChange: showState,
   onCite: (answer, number) => sources.open(answer, number),
