@@ -13,71 +13,61 @@ import pytest
 
 from rag import memory
 
-# Each thread leaves a small block behind the large one that it frees: without help the large one stays.
+# Eight threads have much, and free it.
 PROGRAM = """
-import ctypes, threading
+import ctypes, sys, threading
 from rag import memory
 from rag.figures import process_memory
 
 kept, freed, end = [], threading.Barrier(9), threading.Event()
 
 def work():
-    blocks = [ctypes.create_string_buffer(60_000) for _ in range(200)]
-    kept.append(ctypes.create_string_buffer(60_000))
+    {work}
     del blocks
     freed.wait()
     end.wait()
 
+if sys.argv[1:]:
+    memory.bound()
 for _ in range(8):
     threading.Thread(target=work).start()
 freed.wait()
 before = process_memory()
 memory.give_back()
-print(before - process_memory())
+print(before, process_memory())
 end.set()
 """
-
-
-# Blocks that lie at the end of what a thread has, after one large block has taught glibc to keep that.
+# A small block behind the large one that is freed: without help the large one stays.
+HOLES = """
+    blocks = [ctypes.create_string_buffer(60_000) for _ in range(200)]
+    kept.append(ctypes.create_string_buffer(60_000))
+"""
+# Nothing behind it, but one large block before has taught glibc to keep that much.
 ENDS = """
-import ctypes, sys, threading
-from rag import memory
-from rag.figures import process_memory
-
-if sys.argv[1:]:
-    memory.bound()
-freed, end = threading.Barrier(9), threading.Event()
-
-def work():
     ctypes.create_string_buffer(30 << 20)
     blocks = [ctypes.create_string_buffer(100_000) for _ in range(300)]
-    del blocks
-    freed.wait()
-    end.wait()
-
-for _ in range(8):
-    threading.Thread(target=work).start()
-freed.wait()
-memory.give_back()
-print(process_memory())
-end.set()
 """
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone keeps what threads have freed")
 
 
-def printed(program: str, *arguments: str) -> int:
+def memory_of(work: str, *arguments: str) -> tuple[int, int]:
+    """Bytes before and after `give_back`."""
     root = Path(__file__).resolve().parent.parent
-    command = [sys.executable, "-c", program, *arguments]
-    return int(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout)
+    command = [sys.executable, "-c", PROGRAM.format(work=work.strip()), *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    return before, after
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone keeps what threads have freed")
+@needs_glibc
 def test_what_many_threads_have_freed_goes_back_to_the_system() -> None:
-    assert printed(PROGRAM) > 40 << 20
+    before, after = memory_of(HOLES)
+    assert before - after > 40 << 20
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone keeps what threads have freed")
+@needs_glibc
 def test_threads_keep_little_of_what_they_have_freed_where_that_is_bounded() -> None:
-    assert printed(ENDS) - printed(ENDS, "bounded") > 100 << 20
+    assert memory_of(ENDS)[1] - memory_of(ENDS, "bounded")[1] > 100 << 20
 
 
 def test_objects_that_refer_to_each_other_go_before_python_looks_for_them() -> None:
