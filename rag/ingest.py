@@ -203,7 +203,8 @@ class Ingester:
     def _next(self, small: bool) -> Job | None:
         """The first job in line. Versions of one document never overtake or meet each other. Those that give way come
         last and one at a time, so that there is a place for whatever comes."""
-        busy = {document_id(job.origin) for job in self.working()}
+        working = self.working()
+        busy = {document_id(job.origin) for job in working}
         late: Job | None = None
         for job in self._waiting.values():
             document = document_id(job.origin)
@@ -212,7 +213,7 @@ class Ingester:
                     return self._waiting.pop(job.id)
                 late = late or job
             busy.add(document)
-        if late is None or any(job.gives_way for job in self.working()):
+        if late is None or any(job.gives_way for job in working):
             return None
         return self._waiting.pop(late.id)
 

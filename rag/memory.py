@@ -14,13 +14,10 @@ KEPT, ALONE = 4 << 20, 1 << 20
 
 
 def bound() -> None:
-    """Before there are threads. Else glibc lets each of them keep more with every large block that was freed: up to
-    64 MiB, which `give_back` does not reach (mallopt(3), "dynamic mmap threshold")."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            libc = ctypes.CDLL(None)
-            libc.mallopt(M_TRIM_THRESHOLD, KEPT)
-            libc.mallopt(M_MMAP_THRESHOLD, ALONE)
+    """Once, at the start. Else glibc lets each thread keep more with every large block that was freed: up to 64 MiB,
+    which `give_back` does not reach (mallopt(3), "dynamic mmap threshold")."""
+    _glibc("mallopt", M_TRIM_THRESHOLD, KEPT)
+    _glibc("mallopt", M_MMAP_THRESHOLD, ALONE)
 
 
 def settle() -> None:
@@ -34,6 +31,11 @@ def give_back() -> None:
     such when there are many, and counts no bytes. glibc keeps what each of many threads has freed, and the more threads
     have ever had much, the more it keeps."""
     gc.collect()
+    _glibc("malloc_trim", 0)
+
+
+def _glibc(function: str, *arguments: int) -> None:
+    """Nothing where there is no glibc."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
+            getattr(ctypes.CDLL(None), function)(*arguments)

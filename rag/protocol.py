@@ -253,12 +253,8 @@ def _field_error(error: ValidationError) -> RagError:
         rule = "rule:required"
     elif field_name in _FIELD_RULES:
         rule = _FIELD_RULES[field_name]
-    elif kind == "string_type":
-        rule = "rule:string"
-    elif kind == FIELD_RULE:
-        rule = first["msg"]
     else:
-        rule = "rule:string"
+        rule = first["msg"] if kind == FIELD_RULE else "rule:string"
     return RagError("WS-002-VALIDATION_ERROR", field=field_name, rule=rule)
 
 
