@@ -180,8 +180,8 @@ class LanceStore:
             except RagError as error:
                 log.warning("housekeeping failed: %s", error.text("en").message)
                 failed = True
-            await asyncio.to_thread(memory.give_back)
             rest_until = begun + max(LATEST if failed else QUIET, (time.monotonic() - begun) / SHARE)
+            await asyncio.to_thread(memory.give_back)
 
     async def _pause(self, rest_until: float, is_busy: Callable[[], bool]) -> float:
         """Wait for quiet, not for ever, and for the end of the rest. The time then."""

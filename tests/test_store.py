@@ -19,7 +19,7 @@ from rag.chunking import chunk
 from rag.errors import RagError
 from rag.store import CANDIDATES, LanceStore
 from rag.types import Document, Embedded, Filter, Page, Passage, Vectors
-from tests.fakes import PATIENCE, HashEmbedder, make_document, make_passage
+from tests.fakes import PATIENCE, HashEmbedder, make_document, make_passage, until
 
 EMBEDDER = HashEmbedder()
 ROOT = Path(__file__).resolve().parent.parent
@@ -463,6 +463,23 @@ async def test_housekeeping_begins_by_itself_and_ends_when_cancelled(
     with pytest.raises(asyncio.CancelledError):
         await keeping
     assert await texts(store, "battery") == ["the battery"]
+
+
+async def test_giving_memory_back_is_no_work_to_rest_from(store: LanceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[float] = []
+
+    def give_back() -> None:
+        time.sleep(1)
+        given_back.append(time.monotonic())
+
+    monkeypatch.setattr("rag.store.QUIET", 0.05)
+    monkeypatch.setattr("rag.store.memory.give_back", give_back)
+    keeping = asyncio.create_task(store.keep_house())
+    await put(store, make_document("the battery"))
+    await until(lambda: given_back)
+    await put(store, make_document("the motor"))
+    await until(lambda: len(given_back) == 2)
+    keeping.cancel()
 
 
 async def test_housekeeping_waits_while_there_is_more_to_come_but_not_for_ever(
