@@ -15,6 +15,9 @@ from .damage import set_aside
 # Of SQLite: the file is malformed; it is no database.
 DAMAGED = (11, 26)
 LOG_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+# Pages of the log of changes from which on they are moved to the database, and the log is written from its beginning
+# again. SQLite's own 1,000 would be 4 MB beside a database of 32 KB.
+LOG_PAGES = 64
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ def open_database(
     if aside:
         log.error("%s was damaged; what there was of it is now %s", file, aside)
     database.execute(f"PRAGMA synchronous = {synchronous}")
+    database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     return database, aside
 
 

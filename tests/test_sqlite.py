@@ -53,6 +53,16 @@ def test_a_whole_one_is_opened_as_it_is(tmp_path: Path) -> None:
     database.close()
 
 
+def test_the_log_of_changes_stays_small_however_often_something_changes(tmp_path: Path) -> None:
+    fill(tmp_path / "a.sqlite", rows=1)
+    database, _ = open_database(tmp_path / "a.sqlite", "NORMAL")
+    for number in range(1000):
+        database.execute("UPDATE kept SET value = ?", (f"value {number}",))
+        database.commit()
+    assert (tmp_path / "a.sqlite-wal").stat().st_size < 512 << 10
+    database.close()
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_one_is_moved_aside_and_a_new_one_begun(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     file = tmp_path / "a.sqlite"
