@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -22,6 +23,8 @@ from rag.loaders import Loaded, load
 from rag.parsing import LEAST_SECONDS, Parser
 from rag.types import Page
 
+from .bench.soak.files import FORMATS, make
+from .bench.soak.samples import memory
 from .parser_loader import HALF
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -274,4 +277,24 @@ async def test_real_loaders_give_the_same_text_through_the_child(tmp_path: Path)
     path.write_bytes("<title>제목</title><h1>머리</h1><p>본문</p>".encode("cp949"))
     parser = Parser()
     assert await parser.parse("a.html", path) == load("a.html", path.read_bytes())
+    await parser.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux' /proc")
+async def test_a_child_that_reads_file_after_file_keeps_nothing_of_them(tmp_path: Path) -> None:
+    parser, chance = Parser(), random.Random(8)
+    files = []
+    for place in range(3 * len(FORMATS)):
+        _, suffix, content = make(place, chance)
+        files.append(tmp_path / f"{place}.{suffix}")
+        files[-1].write_bytes(content)
+
+    async def read(times: int) -> float:
+        for path in files * times:
+            await parser.parse(path.name, path)
+        assert parser._child is not None
+        return memory(parser._child.pid)["anonymous"]
+
+    before = await read(3)
+    assert await read(8) < before + 2
     await parser.close()

@@ -98,6 +98,8 @@ def sample(pid: int, data_dir: Path, temp: Path) -> dict[str, float]:
     found: dict[str, float] = {f"server: {name} MB": value for name, value in memory(pid).items()}
     children = [memory(child) for child in every[1:]]
     found |= {f"children: {name} MB": sum(child[name] for child in children) for name in ("rss", "pss", "uss")}
+    # Each page counts once, also where several processes share it.
+    found["memory: MB"] = found["server: pss MB"] + found["children: pss MB"]
     found["children"] = len(children)
     found["threads"] = len(os.listdir(f"/proc/{pid}/task"))
     found |= handles(pid)
