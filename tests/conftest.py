@@ -22,6 +22,7 @@ import pytest
 from aiohttp import web
 
 from models import starter
+from rag import memory
 from web.serving import Runner
 
 from . import vocabularies
@@ -30,6 +31,12 @@ from .logged import logged as logged
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 300.0
+
+
+def pytest_collection_finish() -> None:
+    """As a server does when it is ready. Else each collection looks through all tests, and holds up the one that runs
+    for half a second."""
+    memory.settle()
 
 
 @dataclass

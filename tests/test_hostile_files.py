@@ -69,16 +69,17 @@ async def test_all_10_000_pages_are_read_in_their_order_while_the_event_loop_goe
     path = tmp_path / "pages"
     path.write_bytes(await asyncio.to_thread(plain_pdf, 10_000))
     work = asyncio.create_task(parser.parse("pages.pdf", path))
-    longest = 0.0
+    started, longest = time.monotonic(), 0.0
     while not work.done():
         begun = time.monotonic()
         await asyncio.sleep(0.01)
         longest = max(longest, time.monotonic() - begun)
     loaded = await work
+    took = time.monotonic() - started
     assert [page.number for page in loaded.pages] == list(range(1, 10_001))
     for page in loaded.pages[::999]:
         assert f"This is sheet {page.number} of many." in loaded.text[page.start : page.end]
-    assert longest < 0.5
+    assert longest < took / 4
 
 
 @pytest.mark.parametrize(
