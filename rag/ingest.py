@@ -183,20 +183,26 @@ class Ingester:
 
     async def remove(self, document_id: str) -> bool:
         """Delete a document and all that belongs to it, wherever its file lies. False if there is none."""
-        await self._cancel_all(document_id)
+        for job in self._coming(document_id):
+            await self.cancel(job)
         return await self._library.remove(document_id)
 
     async def forget(self, origin: str) -> None:
         """The file is no longer at that place. Its document goes, unless another place holds the same content."""
-        await self._library.forget(origin, await self._cancel_all(document_id(origin)))
-
-    async def _cancel_all(self, document: str) -> set[str]:
-        """Cancel what would bring the document back. The documents that were to be relieved by it."""
-        coming = [*self._refused.values(), *self._waiting.values(), *self.working()]
-        jobs = [job for job in coming if document in (document_id(job.origin), job.instead_of)]
+        jobs = [job for job in self._coming(document_id(origin)) if job.origin == origin]
         for job in jobs:
             await self.cancel(job)
-        return {job.instead_of for job in jobs} - {"", document}
+        documents = {document_id(origin), *(job.instead_of for job in jobs)} - {""}
+        await self._library.forget(origin, documents, self._is_taken_over)
+
+    def _is_taken_over(self, document: str) -> bool:
+        """Whether another place is about to have the document's content, and lets go of the document then."""
+        return any(job.instead_of == document for job in self._coming(document))
+
+    def _coming(self, document: str) -> list[Job]:
+        """What would bring the document back, under its own id or another."""
+        jobs = [*self._refused.values(), *self._waiting.values(), *self.working()]
+        return [job for job in jobs if document in (document_id(job.origin), job.instead_of)]
 
     # The work.
 

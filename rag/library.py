@@ -209,14 +209,15 @@ class Library:
                 await _unbroken(self._delete(document, everywhere=True))
             return True
 
-    async def forget(self, origin: str, relieved: Collection[str]) -> None:
-        """The file is no longer at that place. Its document goes, and those that were to be `relieved` by it, unless
-        another place holds the same content. Raises `RagError` SETUP-010 or SETUP-003 if the disk takes nothing."""
+    async def forget(self, origin: str, documents: Collection[str], is_taken_over: Callable[[str], bool]) -> None:
+        """The file is no longer at that place. Its `documents` go, unless another place holds the same content or is
+        about to take it over. Raises `RagError` SETUP-010 or SETUP-003 if the disk takes nothing."""
         async with self._writing:
             with disk.told(self._folder):
                 await asyncio.to_thread(self._origins.remove, origin)
-                for document in (document_id(origin), *relieved):
-                    await _unbroken(self._give_up(document))
+                for document in documents:
+                    if not is_taken_over(document):
+                        await _unbroken(self._give_up(document))
 
     async def _give_up(self, document_id: str) -> None:
         """Delete a document, unless another place holds the same content."""

@@ -175,6 +175,23 @@ async def test_a_copy_keeps_the_content_found(watched: Watched) -> None:
     watched.rig.check()
 
 
+@pytest.mark.parametrize(("old", "new"), [("old-", "new-"), ("old/", "new/")])
+async def test_files_that_were_renamed_together_keep_their_documents(watched: Watched, old: str, new: str) -> None:
+    for number in range(40):
+        watched.write(f"{old}{number}.md", f"text {number}")
+    await watched.look()
+    for number in range(40):
+        path = watched.root / f"{new}{number}.md"
+        path.parent.mkdir(exist_ok=True)
+        (watched.root / f"{old}{number}.md").rename(path)
+    held = watched.rig.embedder.wait = asyncio.Event()
+    for _ in range(2):
+        await watched.watcher.look(watched.root)
+    held.set()
+    assert await watched.look() == {f"docs/{new}{number}.md": f"text {number}" for number in range(40)}
+    watched.rig.check()
+
+
 async def test_a_file_that_was_renamed_has_its_new_name(watched: Watched) -> None:
     path = watched.write("old.md", "text")
     await watched.look()
