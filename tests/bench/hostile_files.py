@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import statistics
 import sys
@@ -93,20 +94,21 @@ def follow(server: Server, running: dict[str, str]) -> dict[str, dict[str, Any]]
 
 
 class Pulse:
-    """Asks for the health of the server all the time; keeps how long each answer took, in milliseconds."""
+    """Asks for the health of the server all the time; keeps how long each answer took, and how much of the processors
+    other machines on the same hardware took meanwhile, in milliseconds."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._stop = threading.Event()
-        self.took: list[float] = []
+        self.took: list[tuple[float, float]] = []
         self._thread = threading.Thread(target=self._ask, daemon=True)
         self._thread.start()
 
     def _ask(self) -> None:
         while not self._stop.is_set():
-            begun = time.perf_counter()
+            begun, before = time.perf_counter(), stolen()
             self._server.health()
-            self.took.append(1000 * (time.perf_counter() - begun))
+            self.took.append((1000 * (time.perf_counter() - begun), stolen() - before))
             time.sleep(LOOK)
 
     def stop(self) -> dict[str, float]:
@@ -115,20 +117,29 @@ class Pulse:
         ordered = sorted(self.took)
         return {
             "asked": len(ordered),
-            "median_ms": round(statistics.median(ordered), 1),
-            "p99_ms": round(ordered[int(0.99 * (len(ordered) - 1))], 1),
-            "most_ms": round(ordered[-1], 1),
+            "median_ms": round(statistics.median_low(ordered)[0], 1),
+            "p99_ms": round(ordered[int(0.99 * (len(ordered) - 1))][0], 1),
+            "most_ms": round(ordered[-1][0], 1),
+            "stolen_in_it_ms": ordered[-1][1],
         }
 
 
-def memory_of(server: Server) -> int:
-    """MiB that the server has in memory, without the processes that read files and without the largest of what is no
-    file: the model's memory of prompts, whose pages come as they are first used, whoever asks (Linux)."""
+def stolen() -> float:
+    """Milliseconds of all processors that the hypervisor gave to others since the start (proc(5), Linux)."""
+    return 1000 * int(Path("/proc/stat").read_text().split(maxsplit=9)[8]) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_of(server: Server) -> dict[str, int]:
+    """MiB that the server has in memory, without the processes that read files (Linux).
+
+    `own` is without the largest piece: the model's memory of prompts, whose pages come as they are first used, whoever
+    asks. `files`: pages of programs and models, which the system takes back when it needs the room.
+    """
     maps = Path(f"/proc/{server.process.pid}/smaps").read_text()
     of_files, resident = [], []
     for head, kilobytes in re.findall(r"^[0-9a-f]+-[0-9a-f]+ (.*)\n(?:[A-Z].*\n)*?Rss: +(\d+) kB", maps, re.MULTILINE):
         (of_files if "/" in head else resident).append(int(kilobytes))
-    return (sum(of_files) + sum(resident) - max(resident)) >> 10
+    return {"own": (sum(resident) - max(resident)) >> 10, "files": sum(of_files) >> 10}
 
 
 def one_by_one(server: Server, names: list[str]) -> list[str]:
