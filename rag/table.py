@@ -188,7 +188,10 @@ class Table:
         return await asyncio.to_thread(_in_pieces, new, await self._table.schema())
 
     async def sync(self) -> None:
-        """Bring the files that are new since the last call to the disk; the library leaves that to the system."""
+        """Bring the files that are new since the last call to the disk; the library leaves that to the system. Of an
+        older version nothing stays in memory."""
+        if self._resident and self._resident.version != await self._table.version():
+            self._resident = None
         await asyncio.to_thread(self._sync)
 
     def _sync(self) -> None:
@@ -251,9 +254,8 @@ class Table:
         if self._large:
             return None
         found = await self._table.query().where("text IS NOT NULL").select(resident.COLUMNS).with_row_id().to_arrow()
-        if await self._table.version() != version:
-            return None
-        return await asyncio.to_thread(Resident.of, version, found)
+        made = await asyncio.to_thread(Resident.of, version, found)
+        return made if await self._table.version() == version else None
 
     async def _matching(
         self, here: Resident | None, column: str, query: str, limit: int, where: str, vectors: bool

@@ -401,6 +401,21 @@ async def test_what_is_written_is_found_at_once_and_what_is_deleted_never_again(
     assert await in_memory(store)
 
 
+async def test_what_was_deleted_or_replaced_does_not_stay_in_memory(store: LanceStore) -> None:
+    for id in "ab":
+        await put(store, make_document("the battery", id=id))
+    assert await in_memory(store)
+    await store.delete("a")
+    assert store._table._resident is None
+    assert await in_memory(store)
+    await put(store, make_document("the battery of a boat", id="b"))
+    assert store._table._resident is None
+    await store.optimize()
+    assert await in_memory(store)
+    await store._table.sync()
+    assert store._table._resident is not None
+
+
 async def test_memory_is_not_filled_anew_at_each_write_nor_with_a_large_table(
     store: LanceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
