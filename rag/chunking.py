@@ -40,7 +40,7 @@ LONGEST_CLUSTER = 16
 
 # A pattern is looked for in so many characters at a time, so that no single look takes long: other threads wait for it.
 # What it finds is no longer than MARGIN, but for white space, which may then count as two.
-STEP = 1 << 16
+STEP = 1 << 14
 MARGIN = 1 << 10
 
 # Types whose text has headings after #; in others that is a comment or a number sign.

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from rag.settings import TABLE
+import server as program
+from rag.ending import Ending, Stopped
+from rag.settings import TABLE, load
 from server import COMMANDS
 
 from .conftest import ROOT, Server, start_server
@@ -66,6 +68,22 @@ def test_a_port_in_use_is_told_before_anything_is_fetched(tmp_path: Path) -> Non
     assert done.stderr.startswith("SETUP-002")
     assert f"127.0.0.1:{port}" in done.stderr
     assert not (tmp_path / "none").exists()
+
+
+def test_a_thread_that_works_lets_the_event_loop_take_its_turn_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: Path) -> None:
+        raise Stopped
+
+    monkeypatch.setattr(program, "_writable", stop)
+    usual = sys.getswitchinterval()
+    try:
+        with Ending() as ending, pytest.raises(Stopped):
+            program._serve_until(ending, load({"data_dir": str(tmp_path)}, {}), "en")
+        assert sys.getswitchinterval() < usual
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:
