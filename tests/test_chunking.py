@@ -141,6 +141,16 @@ def test_text_without_a_space_is_cut_to_the_budget(text: str) -> None:
     assert "".join(passage.text for passage in passages) == text
 
 
+@pytest.mark.parametrize("space", [" ", "\n", " \n", "\t", "\u3000"])
+@pytest.mark.parametrize("ends", ["", "."])
+def test_white_space_makes_no_passage_long(space: str, ends: str) -> None:
+    gap = space * 20_000
+    document = make_document(gap.join(f"Part {number} of it{ends}" for number in range(3)))
+    passages = chunk(document, words, 254)
+    hold(document, passages, words, 254)
+    assert [passage.text for passage in passages] == [f"Part {number} of it{ends}" for number in range(3)]
+
+
 def test_a_script_that_the_tokenizer_takes_to_pieces_is_cut_as_by_one_that_knows_it() -> None:
     passages = chunk(make_document(KOREAN), pieces, 254)
     # Three tokens a syllable would leave 84 syllables.
