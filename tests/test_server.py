@@ -77,13 +77,14 @@ def test_a_thread_that_works_lets_the_event_loop_take_its_turn_soon(
         raise Stopped
 
     monkeypatch.setattr(program, "_writable", stop)
-    usual = sys.getswitchinterval()
+    before, usual = sys.getswitchinterval(), 0.005
+    sys.setswitchinterval(usual)
     try:
         with Ending() as ending, pytest.raises(Stopped):
             program._serve_until(ending, load({"data_dir": str(tmp_path)}, {}), "en")
         assert sys.getswitchinterval() < usual
     finally:
-        sys.setswitchinterval(usual)
+        sys.setswitchinterval(before)
 
 
 def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:

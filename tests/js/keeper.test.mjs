@@ -124,6 +124,36 @@ test('what a page deleted that did not live to remove it is removed by the next'
   assert.deepEqual([gone, await history.heads()], [['s'], []]);
 });
 
+test('what was deleted by a page that had no time to write at all does not come back', async () => {
+  const kept = {};
+  globalThis.localStorage = Object.defineProperties(kept, {
+    getItem: { value: (key) => kept[key] ?? null },
+    setItem: { value: (key, value) => (kept[key] = value) },
+    removeItem: { value: (key) => delete kept[key] },
+  });
+  try {
+    for (const id of ['s', 't']) await history.change({ id, head: head(id, 1) });
+    await keeper.load();
+    const { change, remove } = history;
+    history.change = history.remove = () => new Promise(() => {});
+    for (const id of ['s', 't']) keeper.delete(id);
+    keeper.undo('t');
+    keeper.leave();
+    await settle();
+    Object.assign(history, { change, remove });
+    const next = make(() => 1000 + UNDO_MS);
+    await next.load();
+    assert.deepEqual([next.heads.get('s').deleted, next.heads.get('t').deleted], [1000, undefined]);
+    for (const now of [1001 + 2 * UNDO_MS, 1002 + 2 * UNDO_MS]) {
+      await make(() => now).load();
+      await settle();
+    }
+    assert.deepEqual([(await history.heads()).map(({ id }) => id), { ...kept }], [['t'], {}]);
+  } finally {
+    delete globalThis.localStorage;
+  }
+});
+
 test('a turn that was taken out is not written any more', async () => {
   keeper.keep('s', {}, () => kept('s', '1', 50, 'q'), true);
   keeper.keep('s', {}, () => null, false);

@@ -1,5 +1,6 @@
 /** Keeps conversations while they go on, tells other tabs, and forgets those that were deleted. */
 
+import { store, stored, storedUnder } from './storage.js';
 import { titleOf } from './talks.js';
 
 /** @typedef {import('./talks.js').Head} Head */
@@ -11,6 +12,8 @@ const SAVE_MS = 1_000;
 /** How long a deletion can be taken back. */
 export const UNDO_MS = 10_000;
 const CHANNEL = 'conversations';
+/** Begins the key of a deletion's time. A page that goes at once has no time left to write to the history. */
+const DELETED = 'deleted:';
 
 export class Keeper {
   /** What there is, whether deleted or not, by id. @type {Map<string, Head>} */
@@ -58,6 +61,11 @@ export class Keeper {
       this.lasts &&= history.lasts;
     } catch {
       this.lasts = false;
+    }
+    for (const id of storedUnder('localStorage', DELETED)) {
+      const head = this.heads.get(id);
+      if (head) head.deleted ??= Number(stored('localStorage', DELETED + id));
+      else store('localStorage', DELETED + id, '');
     }
     for (const { id, deleted } of this.heads.values()) {
       if (deleted && deleted + 2 * UNDO_MS < this.#now()) this.#remove(id);
@@ -152,7 +160,9 @@ export class Keeper {
 
   /** It is out of the list at once, and gone for good after a while. @param {string} id */
   delete(id) {
-    this.#head(id, { deleted: this.#now() });
+    const deleted = this.#now();
+    store('localStorage', DELETED + id, String(deleted));
+    this.#head(id, { deleted });
     this.#deletions.set(id, setTimeout(() => this.#expire(id), UNDO_MS));
   }
 
@@ -160,6 +170,7 @@ export class Keeper {
   undo(id) {
     clearTimeout(this.#deletions.get(id));
     this.#deletions.delete(id);
+    store('localStorage', DELETED + id, '');
     this.#head(id, { deleted: undefined });
   }
 
@@ -194,6 +205,7 @@ export class Keeper {
       const history = await this.#history;
       this.#writes += 1;
       await history.remove(id);
+      store('localStorage', DELETED + id, '');
     } catch {
       this.#refused();
     }
