@@ -179,17 +179,19 @@ class _Cutter:
     def passages(self, section: Span, budget: int) -> Iterator[Span]:
         """Pieces of the section put together up to the budget, without the white space around them. What lies between
         them is no token, but makes a passage as long."""
-        longest = WIDEST_TOKEN * budget
+
+        def fits(used: int, first: _Piece, piece: _Piece) -> bool:
+            return used + piece.size <= budget and piece.end - first.start <= WIDEST_TOKEN * budget
+
         group: list[_Piece] = []
         used = 0
         for piece in self._pieces(section, budget):
-            if group and (used + piece.size > budget or piece.end - group[0].start > longest):
+            if group and not fits(used, group[0], piece):
                 yield group[0].start, group[-1].end
                 last = group[-1]
                 # Said twice only if there is a piece before it: otherwise it is the passage.
                 again = piece.follows and len(group) > 1 and last.size <= OVERLAP * budget
-                fits = last.size + piece.size <= budget and piece.end - last.start <= longest
-                group = [last] if again and fits else []
+                group = [last] if again and fits(last.size, last, piece) else []
                 used = sum(one.size for one in group)
             group.append(piece)
             used += piece.size
