@@ -30,7 +30,7 @@ from .types import EVERYWHERE, Document, Embedded, Filter, Passage, SortKey, Vec
 
 TABLE_PREFIX = "passages_"
 # Counts up when the rows change; the tables of earlier numbers are then moved over like those of another model.
-FORMAT = 2
+FORMAT = 3
 # Rows for each index of words, at least. More find no more answers, and cost (measured with 20).
 CANDIDATES = 15
 # Housekeeping begins when nothing was written for some seconds, at the latest after more of them, and takes at most

@@ -128,6 +128,21 @@ async def test_a_listing_is_sorted_as_asked(store: LanceStore) -> None:
         assert "".join(document.id for document in found) == expected
 
 
+@pytest.mark.parametrize("later", ["new", "replaced by a shorter one", "replaced by one without passages", "tidied up"])
+async def test_the_text_of_a_document_is_read_once_and_not_with_each_of_its_passages(
+    store: LanceStore, later: str
+) -> None:
+    """LanceDB fills rows without a value with the only value that their file holds: gigabytes for a long text."""
+    text, passages = "lines of a long text\n" * 5000, [make_passage(f"passage {n}", n) for n in range(500)]
+    await put(store, make_document(text), passages)
+    if later.startswith("replaced"):
+        await put(store, make_document(text + text), passages[:1] if "shorter" in later else [])
+    elif later == "tidied up":
+        await store.optimize()
+    read = (await store._table._table.query().select(["body"]).to_arrow())["body"]
+    assert read.nbytes < 2 * sum(len(text or "") for text in read.to_pylist()) + 40 * len(read)
+
+
 async def test_content_is_known_by_its_hash(store: LanceStore) -> None:
     document = make_document("the battery")
     await put(store, document)

@@ -133,13 +133,15 @@ def memory_of(server: Server) -> dict[str, int]:
     """MiB that the server has in memory, without the processes that read files (Linux).
 
     `own` is without the largest piece: the model's memory of prompts, whose pages come as they are first used, whoever
-    asks. `files`: pages of programs and models, which the system takes back when it needs the room.
+    asks. `files`: pages of programs and models, which the system takes back when it needs the room. `most`: all that it
+    had at once, ever.
     """
     maps = Path(f"/proc/{server.process.pid}/smaps").read_text()
     of_files, resident = [], []
     for head, kilobytes in re.findall(r"^[0-9a-f]+-[0-9a-f]+ (.*)\n(?:[A-Z].*\n)*?Rss: +(\d+) kB", maps, re.MULTILINE):
         (of_files if "/" in head else resident).append(int(kilobytes))
-    return {"own": (sum(resident) - max(resident)) >> 10, "files": sum(of_files) >> 10}
+    most = int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.process.pid}/status").read_text())[0])
+    return {"own": (sum(resident) - max(resident)) >> 10, "files": sum(of_files) >> 10, "most": most >> 10}
 
 
 def one_by_one(server: Server, names: list[str]) -> list[str]:
