@@ -12,11 +12,13 @@ from .types import Document
 
 
 class Former:
-    """`documents` are those, without text, that have not been moved, replaced or deleted yet."""
+    """`documents` are those, without text, that have not been moved, replaced or deleted yet. `has_forgotten`: whether
+    any was removed from the table."""
 
     def __init__(self, table: Table, documents: dict[str, Document], columns: set[str]) -> None:
         self.table = table
         self.documents = documents
+        self.has_forgotten = False
         # Of a table that an earlier version of this program has made, only the documents can be read.
         self._searchable = columns >= set(rows.schema(1).names)
 
@@ -42,6 +44,7 @@ class Former:
         where = f"document_id = {rows.quoted(document_id)}"
         if await self.table.count(where):
             await self.table.delete(where)
+            self.has_forgotten = True
         return self.documents.pop(document_id, None) is not None
 
     async def matching(self, column: str, query: str, limit: int, where: str) -> list[dict[str, Any]]:

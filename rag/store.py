@@ -144,11 +144,13 @@ class LanceStore:
             self._changed.clear()
             try:
                 with _unavailable(self._directory):
-                    tables = [self._table, *(former.table for former in self._formers)]
-                    for table in tables:
-                        await self._tidy(table)
+                    await self._tidy(self._table)
+                    # What another model has left goes whole in the end: it is tidied up for what was deleted alone.
+                    for former in self._formers:
+                        if former.has_forgotten:
+                            await self._tidy(former.table)
                     async with self._writing:
-                        await self._database.drop_stale_caches(tables)
+                        await self._database.drop_stale_caches([self._table, *(each.table for each in self._formers)])
             except BaseException:
                 self._changed.set()
                 raise

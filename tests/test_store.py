@@ -655,6 +655,21 @@ async def test_what_changes_during_a_rebuild_is_right_afterwards(tmp_path: Path)
     store.close()
 
 
+async def test_an_old_table_is_tidied_up_only_for_what_was_deleted(tmp_path: Path) -> None:
+    store = await left_behind(tmp_path, 30)
+    old = store._formers[0].table._table
+    begun = await old.version()
+    await put(store, make_document("new", id="new"))
+    await store.optimize()
+    assert await old.version() == begun
+    assert files_with(tmp_path, [b"battery 7"])
+    await store.delete("d7")
+    await store.optimize()
+    assert files_with(tmp_path, [b"battery 7"]) == []
+    assert len({passage.document_id for passage in await ask(store, "battery", 50)} - {"new"}) == 29
+    store.close()
+
+
 async def test_searches_go_on_while_the_old_table_is_dropped(tmp_path: Path) -> None:
     store = await left_behind(tmp_path, 30)
 
