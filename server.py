@@ -212,7 +212,7 @@ def _bundle(settings: Settings, lang: Lang, flags: dict[str, Any]) -> int:
         models=list(files.items()),
         portable=flags["portable"],
         # A library that was built wrongly for this processor is told by the trial of the models.
-        reuse=all(verdict.extra_bufts for verdict in verdicts.values()),
+        reuse=all(verdict.extra_bufts or verdict.note == probe.MIXED for verdict in verdicts.values()),
     )
     with contextlib.closing(Bars()) as bars:
         digest = bundle.make(flags["folder"], wanted, bars.show, tar=flags["tar"])

@@ -54,10 +54,16 @@ WORDS: dict[str, tuple[str, str]] = {
         "its weights are used in Q8_0, which is clearly faster on this processor: {file}",
     ),
     "plain": (
-        "추가 버퍼 형식(AMX 등)을 쓰면 라이브러리가 멈춰서 쓰지 않습니다. 더 빠르게 하려면 다시 빌드하세요:\n"
+        "추가 버퍼 형식(AMX 등)을 쓰면 라이브러리가 멈춰서 쓰지 않습니다. 모든 모델이 그렇다면 라이브러리를 다시 "
+        "빌드하세요:\n"
         "    pip install --force-reinstall --no-cache-dir -r requirements.txt",
-        "works only without the extra buffer types (AMX and such): with them the library died. For full speed, "
-        "build it again:\n    pip install --force-reinstall --no-cache-dir -r requirements.txt",
+        "works only without the extra buffer types (AMX and such): with them the library died. If it is so with "
+        "every model, build the library again:\n    pip install --force-reinstall --no-cache-dir -r requirements.txt",
+    ),
+    "mixed": (
+        "추가 버퍼 형식(AMX 등)을 쓰면 이 모델은 동시에 계산하는 대화에 틀린 값을 내서 쓰지 않습니다",
+        "works only without the extra buffer types (AMX and such): with them this model gives wrong numbers to chats "
+        "that are computed at once",
     ),
 }
 
@@ -102,7 +108,9 @@ def _model_lines(path: Path, settings: Settings, lang: Lang) -> list[str]:
         found += _engine_lines(path, settings, verdict.tuning, lang)
     if verdict.weights:
         found.append("    " + word("weights").format(file=verdict.weights))
-    if not verdict.extra_bufts:
+    if verdict.note == probe.MIXED:
+        found.append(f"    {word('mixed')}")
+    elif not verdict.extra_bufts:
         found.append(f"    {word('plain')} ({verdict.note})")
     return found
 

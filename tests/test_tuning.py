@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,8 @@ import pytest
 
 from rag.llama import Context, Model
 from rag.settings import load
-from rag.tuning import Tuning, plan_engine, tune
+from rag.tuning import Tuning, alike_together, plan_engine, tune
+from rag.types import Rows
 
 GIB = 2**30
 COST = ((1, 0.01), (8, 0.02))
@@ -113,3 +114,30 @@ def test_models_with_other_memories_are_measured_too(path: str, request: pytest.
     assert not found.cost or context.cuttable
     context.close()
     other.close()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("path", ["recurrent_model", "hybrid_model", "sliding_model"])
+def test_without_extra_buffer_types_chats_that_are_computed_at_once_get_their_own_numbers(
+    path: str, request: pytest.FixtureRequest
+) -> None:
+    other = Model(request.getfixturevalue(path), extra_bufts=False)
+    assert alike_together(other, 2)
+    other.close()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_chat_that_gets_the_numbers_of_another_text_is_noticed(
+    model: Model, wrong: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert alike_together(model, 2)
+    real = Context.decode
+
+    def mixed(self: Context, parts: Sequence[Rows]) -> int:
+        if len(parts) > 1:
+            parts = [replace(part, tokens=part.tokens[::-1]) if at == wrong else part for at, part in enumerate(parts)]
+        return real(self, parts)
+
+    monkeypatch.setattr(Context, "decode", mixed)
+    assert not alike_together(model, 2)
