@@ -27,9 +27,20 @@ for each in "${PYTHON:-python3}" "python${wanted%.*}"; do
     there="$there $each=$found"
     if "$each" -c "$fits" "$wanted"; then python=$each && break; fi
 done
+case "$wanted" in
+    # Debian 12 has 3.11.2.
+    3.11.[012])
+        advice_ko="Debian 12: apt install python3"
+        advice_en="On Debian 12: apt install python3"
+        ;;
+    *)
+        advice_ko="다른 Python이 있으면 PYTHON=/경로/python3 sh install.sh, 없으면 묶음을 이 컴퓨터의 Python과 같은 버전으로 다시 만드세요."
+        advice_en="If there is another Python: PYTHON=/path/to/python3 sh install.sh. If not, make the bundle anew with the version of Python that is here."
+        ;;
+esac
 [ -n "$python" ] || refuse \
-    "이 묶음에는 Python ${wanted%.*}($wanted 이상)이 필요하지만 이 컴퓨터에 없습니다. 있는 것:${there:- 없음}. Debian 12: apt install python3" \
-    "This bundle needs Python ${wanted%.*} ($wanted or later), which is not here. There is:${there:- none}. On Debian 12: apt install python3"
+    "이 묶음에는 Python ${wanted%.*}($wanted 이상)이 필요하지만 이 컴퓨터에 없습니다. 있는 것:${there:- 없음}. $advice_ko" \
+    "This bundle needs Python ${wanted%.*} ($wanted or later), which is not here. There is:${there:- none}. $advice_en"
 
 case "${RAG_LANG:-${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}}" in
     ko*) lang=ko ;;

@@ -150,6 +150,24 @@ def test_the_oldest_python_that_will_do_is_the_one_that_every_package_takes(monk
     assert wheels.python_of(asking(">=3.11.9")) == (3, 11, 7)
 
 
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="Debian 12 has Python 3.11")
+def test_a_bundle_of_the_packages_of_this_version_runs_on_the_python_of_debian_12() -> None:
+    pins = [line.split()[0] for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line]
+    assert wheels.python_of(wheels.closure([*pins, "pip"])) <= (3, 11, 2)
+
+
+@pytest.mark.parametrize(("wanted", "debian"), [("3.11.2", True), ("3.11.5", False), ("3.12.1", False)])
+def test_the_python_of_debian_12_is_named_only_where_it_is_enough(tmp_path: Path, wanted: str, debian: bool) -> None:
+    (tmp_path / "installer").mkdir()
+    (tmp_path / "installer" / "main.py").touch()
+    (tmp_path / "MANIFEST.json").write_text(json.dumps({"needs": {"python": wanted}}, indent=1))
+    shutil.copy(ROOT / "rag" / "install.sh", tmp_path)
+    nothing = "PYTHON=/nowhere PATH=/nowhere"
+    said = shell(f'sed=$(command -v sed); sed() {{ $sed "$@"; }}; {nothing}; . ./install.sh', tmp_path, tmp_path, 1)
+    assert ("On Debian 12: apt install python3" in said) == debian
+    assert ("make the bundle anew" in said) != debian
+
+
 @pytest.mark.parametrize(("wanted", "taken"), [((0, 0), True), ((0, 1), False), ((1, 0), False), ((-1, 0), False)])
 def test_a_python_that_is_too_old_or_of_another_minor_version_is_refused_with_what_there_is(
     tmp_path: Path, wanted: tuple[int, int], taken: bool
