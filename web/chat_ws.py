@@ -84,6 +84,10 @@ async def _serve(request: web.Request, session_id: str) -> web.WebSocketResponse
         await connection.serve()
     finally:
         sockets.discard(socket)
+        if socket.prepared and (request.transport is None or request.transport.is_closing()):
+            # A pong to somebody who has left ends all at once. Then the timer of the next heartbeat would keep the
+            # socket, and with it all that was not read yet.
+            await socket.close()
     return socket
 
 
