@@ -63,10 +63,13 @@ class Library:
         if self._origins.aside:
             damage.append(Damage("places", str(self._origins.aside)))
             await self._find_places()
-        for document in await asyncio.to_thread(self._origins.deleted):
+        held = await self._store.contents()
+        # Of thousands of deleted ones hardly any is back, and none costs more than a look into a set.
+        for document in held.keys() & set(await asyncio.to_thread(self._origins.deleted)):
             await self._store.delete(document)
+            del held[document]
         await asyncio.to_thread(self._origins.forget_deleted)
-        named, kept = await self._store.contents(), await asyncio.to_thread(self.originals.names)
+        named, kept = set(held.values()), await asyncio.to_thread(self.originals.names)
         lost = await asyncio.to_thread(self._lost, kept - named, {job.origin for job in coming})
         for sha256, (origin, name) in lost.items():
             log.warning("%s is indexed anew: the index had lost it", name)

@@ -255,12 +255,12 @@ class LanceStore:
         left = (document for former in self._formers for document in former.documents.values())
         return next((document for document in left if document.sha256 == sha256), None)
 
-    async def contents(self) -> set[str]:
-        """The SHA-256 of the content of every document."""
+    async def contents(self) -> dict[str, str]:
+        """The SHA-256 of the content of every document, by its id."""
         with _unavailable(self._directory):
-            found = await self._table.select(rows.DOCUMENTS, ["sha256"])
-        left = {document.sha256 for former in self._formers for document in former.documents.values()}
-        return {row["sha256"] for row in found} | left
+            found = await self._table.select(rows.DOCUMENTS, ["document_id", "sha256"])
+        left = {id: document.sha256 for former in self._formers for id, document in former.documents.items()}
+        return left | {row["document_id"]: row["sha256"] for row in found}
 
     async def search(self, query: str, vector: Vectors, k: int, where: Filter = EVERYWHERE) -> list[Passage]:
         """The `k` best passages, best first, each with its score. `vector`: the query's, shape `(dimension,)`.

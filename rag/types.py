@@ -269,8 +269,8 @@ class Store(Protocol):
         """A document, without text, that was made of this content, or None."""
         ...
 
-    async def contents(self) -> set[str]:
-        """The SHA-256 of the content of every document."""
+    async def contents(self) -> dict[str, str]:
+        """The SHA-256 of the content of every document, by its id."""
         ...
 
     async def optimize(self) -> None:

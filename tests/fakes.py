@@ -415,9 +415,9 @@ class MemoryStore:
         self._check()
         return next((document for document in self.documents.values() if document.sha256 == sha256), None)
 
-    async def contents(self) -> set[str]:
+    async def contents(self) -> dict[str, str]:
         self._check()
-        return {document.sha256 for document in self.documents.values()}
+        return {id: document.sha256 for id, document in self.documents.items()}
 
     async def optimize(self) -> None:
         self._check()

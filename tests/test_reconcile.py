@@ -103,6 +103,24 @@ async def test_what_was_deleted_does_not_come_back(tmp_path: Path) -> None:
         assert await texts(ingester, store, "kept", "gone", "again") == ["the pump", None, "the manual"]
 
 
+async def test_what_was_deleted_and_stays_away_costs_no_look_into_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as (ingester, store):
+        await add(ingester, kept="the pump", gone="the battery")
+        await ingester.remove(document_id("gone"))
+    tried: list[str] = []
+
+    async def counted(self: LanceStore, document_id: str) -> bool:
+        tried.append(document_id)
+        return False
+
+    monkeypatch.setattr(LanceStore, "delete", counted)
+    async with opened(tmp_path) as (ingester, store):
+        assert await texts(ingester, store, "kept", "gone") == ["the pump", None]
+    assert tried == []
+
+
 async def test_an_index_of_which_nothing_is_whole_is_made_anew(tmp_path: Path) -> None:
     async with opened(tmp_path) as (ingester, store):
         await add(ingester, a="the pump", b="the battery")

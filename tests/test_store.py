@@ -148,10 +148,10 @@ async def test_content_is_known_by_its_hash(store: LanceStore) -> None:
     await put(store, document)
     found = await store.with_content(document.sha256)
     assert found == replace(document, text="", passages=1)
-    assert await store.contents() == {document.sha256}
+    assert await store.contents() == {document.id: document.sha256}
     await store.delete("doc")
     assert await store.with_content(document.sha256) is None
-    assert await store.contents() == set()
+    assert await store.contents() == {}
 
 
 # Replacing and deleting.
