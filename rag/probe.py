@@ -27,7 +27,7 @@ from typing import Any
 from . import jsonfile, llama, orphan
 from .errors import RagError
 from .settings import Settings
-from .tuning import Tuning, alike_together, clearly_faster, tune
+from .tuning import Tuning, alike_together, clearly_faster, compute, tune
 from .types import Message, Rows
 
 TIMEOUT = 600.0
@@ -296,9 +296,7 @@ def _trial(path: Path, extra_bufts: bool, threads: int, target: Path | None) -> 
         return found
     context = llama.Context(model, tokens=64, batch=64, threads=threads, embeddings=True)
     words = model.tokenize("a trial", add_special=True, parse_special=False)
-    code = context.decode([Rows(0, 0, words, len(words))])
-    if code != 0:
-        raise RagError("GEN-002", file="", reason=f"llama_decode returned {code}", directory="")
+    compute(context, [Rows(0, 0, words, len(words))])
     context.embedding()
     return found
 

@@ -156,10 +156,10 @@ def alike_together(model: Model, cores: int) -> bool:
         for chat in range(len(chats)):
             context.cut(chat, 0)
         for parts in prompt_decodes:
-            _checked(context.decode(parts))
+            compute(context, parts)
         found = []
         for parts in new_decodes:
-            _checked(context.decode(parts))
+            compute(context, parts)
             found += [context.logits(row) for row in range(len(parts))]
         return found
 
@@ -326,10 +326,12 @@ def _decode(context: Context, tokens: Sequence[int], start: int, outputs: int = 
         # A memory that cannot be cut: only the time counts here, not what was said.
         context.cut(0, 0)
         start = 0
-    _checked(context.decode([Rows(0, start, tokens, outputs)]))
+    compute(context, [Rows(0, start, tokens, outputs)])
 
 
-def _checked(code: int) -> None:
+def compute(context: Context, parts: Sequence[Rows]) -> None:
+    """`Context.decode`. Raises `RagError` GEN-002 if it fails."""
+    code = context.decode(parts)
     if code != 0:
         raise RagError("GEN-002", file="", reason=f"llama_decode returned {code}", directory="")
 

@@ -152,16 +152,21 @@ def test_the_oldest_python_that_will_do_is_the_one_that_every_package_takes(monk
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="Debian 12 has Python 3.11")
 def test_a_bundle_of_the_packages_of_this_version_runs_on_the_python_of_debian_12() -> None:
-    pins = [line.split()[0] for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line]
+    pins = wheels.requirements(ROOT / "requirements.txt")
     assert wheels.python_of(wheels.closure([*pins, "pip"])) <= (3, 11, 2)
+
+
+def installer_alone(folder: Path, python: str) -> None:
+    """What `install.sh` looks at before it hands over: a manifest that wants this Python, an installer that says so."""
+    (folder / "installer").mkdir()
+    (folder / "installer" / "main.py").write_text("main = lambda given: print('taken') or 0")
+    (folder / "MANIFEST.json").write_text(json.dumps({"needs": {"python": python}}, indent=1))
+    shutil.copy(ROOT / "rag" / "install.sh", folder)
 
 
 @pytest.mark.parametrize(("wanted", "debian"), [("3.11.2", True), ("3.11.5", False), ("3.12.1", False)])
 def test_the_python_of_debian_12_is_named_only_where_it_is_enough(tmp_path: Path, wanted: str, debian: bool) -> None:
-    (tmp_path / "installer").mkdir()
-    (tmp_path / "installer" / "main.py").touch()
-    (tmp_path / "MANIFEST.json").write_text(json.dumps({"needs": {"python": wanted}}, indent=1))
-    shutil.copy(ROOT / "rag" / "install.sh", tmp_path)
+    installer_alone(tmp_path, wanted)
     nothing = "PYTHON=/nowhere PATH=/nowhere"
     said = shell(f'sed=$(command -v sed); sed() {{ $sed "$@"; }}; {nothing}; . ./install.sh', tmp_path, tmp_path, 1)
     assert ("On Debian 12: apt install python3" in said) == debian
@@ -173,11 +178,7 @@ def test_a_python_that_is_too_old_or_of_another_minor_version_is_refused_with_wh
     tmp_path: Path, wanted: tuple[int, int], taken: bool
 ) -> None:
     here = sys.version_info
-    least = f"{here.major}.{here.minor + wanted[0]}.{here.micro + wanted[1]}"
-    (tmp_path / "installer").mkdir()
-    (tmp_path / "installer" / "main.py").write_text("main = lambda given: print('taken') or 0")
-    (tmp_path / "MANIFEST.json").write_text(json.dumps({"needs": {"python": least}}, indent=1))
-    shutil.copy(ROOT / "rag" / "install.sh", tmp_path)
+    installer_alone(tmp_path, f"{here.major}.{here.minor + wanted[0]}.{here.micro + wanted[1]}")
     said = shell("exec sh ./install.sh", tmp_path, tmp_path, check=0 if taken else 1)
     assert said == "taken\n" if taken else f"{sys.executable}={platform.python_version()}" in said
 

@@ -86,7 +86,10 @@ async def test_a_drafted_answer_is_the_same_to_the_letter_and_takes_fewer_decode
         return real(self, parts)  # type: ignore[arg-type]
 
     monkeypatch.setattr(llama.Context, "decode", counted)
-    messages = [SYSTEM, Message("user", f"{PASSAGE}\n\nRepeat the text about the warranty word for word.")]
+    # It has repeated the text once: then it does so again, however the processor rounds.
+    order = "Repeat the text about the warranty word for word."
+    asked = Message("user", f"{PASSAGE}\n\n{order}")
+    messages = [SYSTEM, asked, Message("assistant", PASSAGE), Message("user", order)]
     sampling = Sampling(max_tokens=60, repeat_penalty=penalty)
     answers, counts = [], []
     for cost in ((), CHEAP_ROWS):
@@ -95,8 +98,7 @@ async def test_a_drafted_answer_is_the_same_to_the_letter_and_takes_fewer_decode
             answers.append(await ask(engine, messages, sampling=sampling))
             counts.append(decodes)
     assert answers[0] == answers[1]
-    # By how much hangs on what the model says, and that on the processor.
-    assert counts[1] < 0.9 * counts[0]
+    assert counts[1] < 0.7 * counts[0]
 
 
 async def test_many_drafted_at_once_say_what_they_say_undrafted_and_alone(model: llama.Model) -> None:

@@ -293,8 +293,7 @@ def _manual(said: str, title: str, sentence: str, heading: str, item: str, row: 
         *(Real("", f"{said}.{kind}", marked, title, absent=(running,)) for kind in ("docx", "odt")),
         Real("", f"{said}.rtf", (f"{heading}\n\n{sentence}", f"- {item}\n", row), absent=(running,)),
         Real("", f"{said}.epub", (f"{heading}\n\n{sentence}", row, note), title),
-        # How many pages it has hangs on the fonts of the machine.
-        Real("", f"{said}.pdf", ((1, sentence),), title, 0, (running, "- 2 -")),
+        Real("", f"{said}.pdf", ((1, sentence),), title, 4, (running, "- 2 -")),
     )
 
 

@@ -54,7 +54,10 @@ KOREAN = {
 
 
 def manual(said: dict) -> str:  # type: ignore[type-arg]
-    """A text document: a title, two chapters on a page or more each, a list, a table, a note, running lines."""
+    """A text document: a title, two chapters, a list, a table, a note, running lines.
+
+    Each chapter takes more than a page and less than two, with whichever of the usual fonts is there.
+    """
     rows = "".join(
         "<table:table-row>"
         + "".join(f"<table:table-cell><text:p>{cell}</text:p></table:table-cell>" for cell in row)
@@ -64,7 +67,7 @@ def manual(said: dict) -> str:  # type: ignore[type-arg]
     items = "".join(f"<text:list-item><text:p>{item}</text:p></text:list-item>" for item in said["items"])
     chapters = "".join(
         f'<text:h text:style-name="{"Break" if number else "Heading_20_1"}" text:outline-level="1">{heading}</text:h>'
-        + f"<text:p>{sentence * 6}</text:p>" * 8
+        + f"<text:p>{sentence * 6}</text:p>" * 10
         for number, (heading, sentence) in enumerate(said["chapters"])
     )
     note = (
